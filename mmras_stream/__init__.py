@@ -1,0 +1,1 @@
+"""Stream dashcam video through an anomaly-segmentation model."""

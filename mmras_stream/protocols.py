@@ -1,0 +1,90 @@
+"""The seams a plugin may fill. A plugin imports this module and nothing above it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from mmras_stream.types import (
+    AnomalyMap,
+    Frame,
+    FrameBatch,
+    FrameResult,
+    Proposal,
+    SegmentationOutput,
+    VideoInfo,
+)
+
+
+class Decoder(Protocol):
+    """Opens one video and yields its frames in presentation order, in batches of one size."""
+
+    @property
+    def info(self) -> VideoInfo:
+        """Header facts, known before the first frame."""
+        ...
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What was wrong with the file so far, one sentence each; complete after the last frame."""
+        ...
+
+    def __iter__(self) -> Iterator[FrameBatch]: ...
+
+    def close(self) -> None:
+        """Release the file; safe to call twice."""
+        ...
+
+
+class Backend(Protocol):
+    """Runs a network; stateless and shared by all videos."""
+
+    @property
+    def weights_sha256(self) -> str:
+        """Identity of the weights, as hexadecimal digits; empty where there are none."""
+        ...
+
+    @property
+    def threshold(self) -> float | None:
+        """The threshold that was calibrated for these weights, if any."""
+        ...
+
+    def predict(self, batch: FrameBatch) -> SegmentationOutput:
+        """Return the network's raw outputs, left on the device that computed them."""
+        ...
+
+
+class Scorer(Protocol):
+    """Turns a network's raw outputs into one anomaly map per frame, on the host."""
+
+    def score(self, batch: FrameBatch, output: SegmentationOutput) -> Sequence[AnomalyMap]: ...
+
+
+class Smoother(Protocol):
+    """Steadies anomaly maps over time; keeps state, so one instance serves one video."""
+
+    def update(self, frame: Frame, anomaly_map: AnomalyMap) -> AnomalyMap:
+        """Blend in the next frame's map and return the steady one."""
+        ...
+
+    def reset(self) -> None:
+        """Forget the past, as after a cut."""
+        ...
+
+
+class Tracker(Protocol):
+    """Gives proposals the id of the physical thing they show; one instance serves one video."""
+
+    def update(self, frame: Frame, proposals: Sequence[Proposal]) -> tuple[Proposal, ...]:
+        """Return the proposals that are believed, each with its `track_id`."""
+        ...
+
+
+class Exporter(Protocol):
+    """Writes results somewhere; `close` must leave readable files even after a failure."""
+
+    def write(self, result: FrameResult) -> None: ...
+
+    def close(self) -> None:
+        """Finish the files and give them their final names; safe to call twice."""
+        ...

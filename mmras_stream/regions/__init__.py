@@ -1,0 +1,1 @@
+"""Cut regions out of anomaly maps."""

@@ -1,0 +1,1 @@
+"""Draw results for people; pure functions."""

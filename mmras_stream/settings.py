@@ -1,0 +1,247 @@
+"""Everything a run can be told, as frozen data read from a TOML file and the command line."""
+
+from __future__ import annotations
+
+import tomllib
+import types
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from mmras_stream.errors import SettingsError
+from mmras_stream.types import VideoInfo
+
+Values = Mapping[str, Mapping[str, object]]
+"""Section -> key -> value, the shape of the TOML file."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoSettings:
+    """Which frames are read, and how."""
+
+    decoder: str = "auto"
+    """Plugin name; `auto` takes `images` for a folder or a pattern of pictures, else `pyav`."""
+    start_seconds: float | None = None
+    """Since the first frame; earlier frames are decoded and dropped."""
+    end_seconds: float | None = None
+    """Since the first frame, exclusive."""
+    every_seconds: float | None = None
+    """Keep the first frame in each interval of this length."""
+    stride: int = 1
+    """Keep each n-th frame."""
+    batch_size: int = 4
+    decode_ahead: int = 4
+    """Batches that decoding may run ahead of the network."""
+
+    def __post_init__(self) -> None:
+        _at_least("video.stride", self.stride, 1)
+        _at_least("video.batch_size", self.batch_size, 1)
+        _at_least("video.decode_ahead", self.decode_ahead, 1)
+        _at_least("video.start_seconds", self.start_seconds, 0)
+        if self.every_seconds is not None and self.every_seconds <= 0:
+            raise SettingsError(f"video.every_seconds must be above 0, got {self.every_seconds:g}")
+        if self.every_seconds is not None and self.stride != 1:
+            raise SettingsError("video.every_seconds and video.stride exclude each other; give one")
+        if self.end_seconds is not None and self.end_seconds <= (self.start_seconds or 0):
+            start = self.start_seconds or 0
+            raise SettingsError(
+                f"video.end_seconds {self.end_seconds:g} is not after the start, {start:g}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """The network and where it runs."""
+
+    backend: str = "torch"
+    weights: str = "embedded"
+    """`embedded`, or the path of a safetensors file written by `mmras-stream train`."""
+    device: str = "auto"
+    """`auto` takes `cuda` where there is one, else `cpu`."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """`auto` takes bfloat16 where the hardware multiplies it faster."""
+    input_width: int = 512
+    """Pixels; the height follows the picture's shape, in steps of 16."""
+
+    def __post_init__(self) -> None:
+        _at_least("model.input_width", self.input_width, 32)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSettings:
+    """How a network's output becomes one score per place; see `scoring.mmras`."""
+
+    scorer: str = "mmras"
+    alpha: float = 0.99
+    """Share of the image's class scores in their blend with the text's."""
+    w: float = 0.7
+    """Share of the blended score in the ensemble with the plain one."""
+    outlier_weight: float = 0.9
+    """Share of the outlier head, where the network has one."""
+
+    def __post_init__(self) -> None:
+        for name in ("alpha", "w", "outlier_weight"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise SettingsError(f"score.{name} must lie in 0..1, got {value:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class TemporalSettings:
+    """How scores and regions are followed over time."""
+
+    smoother: str = "ema"
+    half_life_seconds: float = 0.1
+    """Time after which a past score has lost half its weight."""
+    min_duration_seconds: float = 0.2
+    """A thing must be seen this long before it is proposed."""
+    max_gap_seconds: float = 0.4
+    """A thing unseen for longer gets a new id when it returns."""
+
+    def __post_init__(self) -> None:
+        if self.half_life_seconds <= 0:
+            raise SettingsError(
+                f"temporal.half_life_seconds must be above 0, got {self.half_life_seconds:g}"
+            )
+        _at_least("temporal.min_duration_seconds", self.min_duration_seconds, 0)
+        _at_least("temporal.max_gap_seconds", self.max_gap_seconds, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalSettings:
+    """Which regions are worth a label."""
+
+    threshold: float | Literal["auto"] = "auto"
+    """Score above which a place is strange; `auto` takes the one calibrated for the weights."""
+    min_area: int | None = None
+    """Frame pixels; None means four cells of the anomaly map."""
+
+    def __post_init__(self) -> None:
+        _at_least("proposals.min_area", self.min_area, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSettings:
+    """What is written."""
+
+    exporters: tuple[str, ...] = ("overlay", "coco", "frames", "timeline")
+    encoder: str = "libx264"
+    """Any H.264, HEVC or AV1 encoder that PyAV has."""
+    frames_per_track: int = 3
+    timeline: Literal["parquet", "csv"] = "parquet"
+
+    def __post_init__(self) -> None:
+        _at_least("output.frames_per_track", self.frames_per_track, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of the above; one default set serves all footage."""
+
+    video: VideoSettings = field(default_factory=VideoSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    score: ScoreSettings = field(default_factory=ScoreSettings)
+    temporal: TemporalSettings = field(default_factory=TemporalSettings)
+    proposals: ProposalSettings = field(default_factory=ProposalSettings)
+    output: OutputSettings = field(default_factory=OutputSettings)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain values, section by section, as `load` reads them."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What an exporter is told when it is built."""
+
+    info: VideoInfo
+    folder: Path
+    """Where the files of this drive go; it exists."""
+    drive: str
+    """Name of the drive and of `folder`; unique within the run."""
+    settings: Settings
+
+
+def load(path: Path | None = None, overrides: Values | None = None) -> Settings:
+    """Read settings from a TOML file, then replace those that `overrides` names.
+
+    >>> load(overrides={"video": {"stride": 2}}).video.stride
+    2
+
+    Raises:
+        SettingsError: the file cannot be read, or a name or value in it makes no sense.
+    """
+    values = {} if path is None else _read(path)
+    sections = {name: dict(keys) for name, keys in values.items()}
+    for name, keys in (overrides or {}).items():
+        sections.setdefault(name, {}).update(keys)
+    built = {name: _section(name, keys) for name, keys in sections.items()}
+    return Settings(**built)
+
+
+def _read(path: Path) -> dict[str, dict[str, object]]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"cannot read settings {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from error
+    for name, keys in values.items():
+        if not isinstance(keys, dict):
+            raise SettingsError(f"{path}: {name!r} stands outside a section; known: {_SECTIONS}")
+    return values
+
+
+_SECTIONS = ", ".join(f"[{section.name}]" for section in fields(Settings))
+
+
+def _section(name: str, values: Mapping[str, object]) -> Any:  # Any: one of the classes above
+    classes = get_type_hints(Settings)
+    if name not in classes:
+        raise SettingsError(_unknown("section", name, list(classes)))
+    hints = get_type_hints(classes[name])
+    for key in values:
+        if key not in hints:
+            raise SettingsError(_unknown(f"setting in [{name}]", key, list(hints)))
+    checked = {key: _cast(f"{name}.{key}", value, hints[key]) for key, value in values.items()}
+    return classes[name](**checked)
+
+
+def _cast(name: str, value: object, hint: object) -> object:
+    choices = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    for choice in choices:
+        if get_origin(choice) is Literal:
+            if value in get_args(choice):
+                return value
+        elif get_origin(choice) is tuple:
+            if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+                return tuple(value)
+        elif choice is float and isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        elif isinstance(choice, type) and type(value) is choice:
+            return value
+    raise SettingsError(f"{name} must be {_readable(choices)}, got {value!r}")
+
+
+def _readable(choices: tuple[object, ...]) -> str:
+    words = {int: "a whole number", float: "a number", str: "text", types.NoneType: "nothing"}
+    parts: list[str] = []
+    for choice in choices:
+        if get_origin(choice) is Literal:
+            parts += [repr(word) for word in get_args(choice)]
+        else:
+            parts.append(words.get(choice, "a list of names"))  # type: ignore[call-overload]  # tuple[str, ...] is the one left
+    return " or ".join(parts)
+
+
+def _unknown(what: str, name: str, names: list[str]) -> str:
+    guess = get_close_matches(name, names, n=1)
+    hint = f"did you mean {guess[0]!r}?" if guess else f"known: {', '.join(names)}"
+    return f"no {what} called {name!r}; {hint}"
+
+
+def _at_least(name: str, value: float | None, least: float) -> None:
+    if value is not None and not value >= least:
+        raise SettingsError(f"{name} must be at least {least:g}, got {value:g}")

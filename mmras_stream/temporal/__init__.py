@@ -1,0 +1,1 @@
+"""Follow scores and regions over time."""

@@ -1,0 +1,224 @@
+"""The nouns of the library: immutable, and ignorant of files and threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Image: TypeAlias = npt.NDArray[np.uint8]
+"""(height, width, 3), RGB, 0..255."""
+
+ScoreMap: TypeAlias = npt.NDArray[np.float32]
+"""(height, width); the higher, the stranger. The range is the scorer's own."""
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+"""(height, width)."""
+
+
+class ColourMatrix(StrEnum):
+    """How three planes become RGB; the names are FFmpeg's."""
+
+    BT601 = "bt601"
+    BT709 = "bt709"
+    BT2020 = "bt2020"
+    RGB = "rgb"
+    """The planes are red, green and blue already."""
+
+
+@dataclass(frozen=True, slots=True)
+class PixelFormat:
+    """What the numbers in the planes of a picture mean."""
+
+    matrix: ColourMatrix
+    full_range: bool
+    """True: 0..2^bits-1 is black to white. False: 16..235 (times 2^(bits-8)), as in broadcast."""
+    bits: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What is known about a video before its first frame is decoded."""
+
+    uri: str
+    height: int
+    """Pixels of the upright picture with square pixels, which is what the decoder yields."""
+    width: int
+    frame_rate: Fraction
+    """Average, from the header; 0 where the header does not say."""
+    time_base: Fraction
+    """Seconds per tick of `pts`."""
+    frame_count: int | None
+    """From the container's header, so a hint and never a promise; None for live sources."""
+    duration_seconds: float | None = None
+    """From the header as well."""
+    rotation: int = 0
+    """Degrees clockwise by which the stored picture was turned upright: 0, 90, 180 or 270."""
+    sample_aspect_ratio: Fraction = Fraction(1)
+    """Of the stored picture; other than 1 its width was stretched to give square pixels."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One decoded picture and the instant at which it is shown."""
+
+    index: int
+    """0-based number in the source, counted in decode order, skipped frames included."""
+    pts: int
+    time_base: Fraction
+    planes: tuple[Tensor, Tensor, Tensor]
+    """Luma (height, width) and two chroma planes, which may be smaller (4:2:0, 4:2:2); uint8,
+    or int16 where `pixel_format.bits` is above 8."""
+    pixel_format: PixelFormat
+
+    @property
+    def seconds(self) -> float:
+        """Presentation time on the stream's clock."""
+        return float(self.pts * self.time_base)
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        return int(self.planes[0].shape[0])
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        return int(self.planes[0].shape[1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameBatch:
+    """Consecutive pictures of one size, as decoded and on the device that decoded them."""
+
+    index: tuple[int, ...]
+    pts: tuple[int, ...]
+    time_base: Fraction
+    planes: tuple[Tensor, Tensor, Tensor]
+    """As in `Frame`, with the batch in front: (N, height, width)."""
+    pixel_format: PixelFormat
+
+    def __post_init__(self) -> None:
+        count = len(self.index)
+        lengths = {count, len(self.pts), *(int(plane.shape[0]) for plane in self.planes)}
+        if count == 0 or len(lengths) != 1:
+            raise ValueError(f"a batch needs one index, pts and plane per frame, got {lengths}")
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, i: int) -> Frame:
+        y, u, v = self.planes
+        picture = (y[i], u[i], v[i])
+        return Frame(self.index[i], self.pts[i], self.time_base, picture, self.pixel_format)
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        return int(self.planes[0].shape[1])
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        return int(self.planes[0].shape[2])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SegmentationOutput:
+    """What a network says about a batch, untouched, on the device that computed it."""
+
+    class_scores: Tensor
+    """(N, K, h, w) logits of the classes the network knows."""
+    features: Tensor
+    """(N, C, h', w') dense features."""
+    outlier_logits: Tensor | None = None
+    """(N, h, w), for networks with a head that was trained to see the unknown."""
+    text_scores: Tensor | None = None
+    """(N, K, h, w) similarity of the features to the text of each class, where there is text."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnomalyMap:
+    """How out of place every part of one frame looks, on a grid coarser than its pixels."""
+
+    frame_index: int
+    scores: ScoreMap
+    frame_height: int
+    """Pixels of the frame which the grid covers from edge to edge."""
+    frame_width: int
+
+    @property
+    def pixels_per_cell(self) -> float:
+        """Frame pixels that one cell of the grid stands for."""
+        return self.frame_height * self.frame_width / self.scores.size
+
+
+@dataclass(frozen=True, slots=True)
+class Rle:
+    """A mask in COCO's compressed run-length form: column-major, as pycocotools writes it."""
+
+    size: tuple[int, int]
+    """(height, width)."""
+    counts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One connected region of one frame that may be an anomaly."""
+
+    frame_index: int
+    pts: int
+    bbox_xywh: tuple[int, int, int, int]
+    """Pixels of the frame; the smallest box around the mask."""
+    area: int
+    """Pixels of the mask."""
+    rle: Rle
+    score: float
+    """Highest score inside the region."""
+    track_id: int | None = None
+    """From 1; the same for one physical thing throughout a drive."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameResult:
+    """All that is known about one frame; the only thing an exporter sees."""
+
+    frame: Frame
+    raw_map: AnomalyMap
+    anomaly_map: AnomalyMap
+    """`raw_map` after smoothing; what the proposals were cut from."""
+    proposals: tuple[Proposal, ...]
+    threshold: float
+    """Score above which a place counted as strange."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What a run did, enough to judge it and to replay it."""
+
+    video: VideoInfo
+    frames: int
+    proposals: int
+    tracks: int
+    wall_seconds: float
+    stage_seconds: dict[str, float]
+    """Wall seconds spent waiting for each stage; they add up to about `wall_seconds`."""
+    threshold: float
+    settings: dict[str, object]
+    versions: dict[str, str]
+    weights_sha256: str
+    warnings: tuple[str, ...] = ()
+    interrupted: bool = False
+    outputs: dict[str, str] = field(default_factory=dict)
+    """Name of each output and its path, relative to the folder of the run."""

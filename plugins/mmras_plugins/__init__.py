@@ -1,0 +1,1 @@
+"""Parts of mmras-stream that can be deleted one by one."""

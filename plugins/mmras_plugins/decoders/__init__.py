@@ -1,0 +1,1 @@
+"""Video decoders beside the built-in one."""
