@@ -1,0 +1,154 @@
+"""Weights files: safetensors that carry their own configuration and say when they are damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mmras_stream.errors import CheckpointError
+from mmras_stream.models.compact import CompactConfig, CompactNetwork
+
+FORMAT = "mmras-stream compact 1"
+EMBEDDED = "embedded"
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsCard:
+    """What a weights file says of itself."""
+
+    config: CompactConfig
+    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
+    """RGB, 0..255; subtracted from the pixels."""
+    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+    input_width: int = 512
+    """Pixels; the width at which the weights were measured and calibrated."""
+    threshold: float | None = None
+    """Score above which a place is strange, calibrated on drives without anything strange."""
+    calibration: dict[str, Any] = field(default_factory=dict)
+    """How `threshold` was found: drives, scoring settings, chosen rate."""
+    recipe: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """Which data, how many pictures, how many steps, which versions."""
+    sha256: str = ""
+    """Of the tensors, by name, as stored; filled in when they are written."""
+
+
+def weights_path(name: str) -> Path:
+    """Return the file that `--weights NAME` means.
+
+    Raises:
+        CheckpointError: there is no such file.
+    """
+    if name != EMBEDDED:
+        path = Path(name)
+        if not path.is_file():
+            raise CheckpointError(
+                f"no weights at {name}; give a .safetensors file or '{EMBEDDED}' for the built-in"
+            )
+        return path
+    with as_file(files("mmras_stream") / "assets" / "embedded.safetensors") as path:
+        if not path.is_file():
+            raise CheckpointError(
+                f"the built-in weights are missing at {path}; reinstall mmras-stream"
+            )
+        return path
+
+
+def save_weights(path: Path, state: Mapping[str, Tensor], card: WeightsCard) -> WeightsCard:
+    """Write tensors as float16 with their card, under a temporary name first.
+
+    Returns:
+        The card with its `sha256`.
+    """
+    tensors = {name: _compact(value) for name, value in sorted(state.items())}
+    card = replace(card, sha256=_digest(tensors))
+    partial = path.with_name(f".{path.name}.part")
+    metadata = {"format": FORMAT, "card": json.dumps(asdict(card))}
+    save_file(tensors, partial, metadata)
+    os.replace(partial, path)  # noqa: PTH105 - atomic, and says so
+    return card
+
+
+def read_card(path: Path) -> WeightsCard:
+    """Read what a weights file says of itself, without its tensors.
+
+    Raises:
+        CheckpointError: it is not one of ours, or damaged.
+    """
+    return _read(path, with_tensors=False)[0]
+
+
+def load_network(path: Path) -> tuple[CompactNetwork, WeightsCard]:
+    """Build the network a weights file describes and fill it, in float32, for inference.
+
+    Raises:
+        CheckpointError: the file is damaged, not one of ours, or of another architecture.
+    """
+    card, tensors = _read(path, with_tensors=True)
+    seen = _digest(tensors)
+    if seen != card.sha256:
+        raise CheckpointError(
+            f"{path} is damaged: its tensors hash to {seen[:12]}..., its card says "
+            f"{card.sha256[:12]}...; fetch it again"
+        )
+    network = CompactNetwork(card.config)
+    try:
+        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
+    except RuntimeError as error:
+        first = str(error).strip().splitlines()[-1].strip()
+        raise CheckpointError(f"{path} does not fit the network it describes: {first}") from error
+    return network.eval(), card
+
+
+def _read(path: Path, *, with_tensors: bool) -> tuple[WeightsCard, dict[str, Tensor]]:
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise CheckpointError(
+                    f"{path} holds another architecture (format {metadata.get('format')!r}); "
+                    f"this backend reads {FORMAT!r}, as written by 'mmras-stream train'"
+                )
+            names = file.keys() if with_tensors else []
+            tensors = {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"cannot read weights {path}: {error}; is it a whole safetensors file?"
+        ) from error
+    return _parse(metadata["card"], path), tensors
+
+
+def _parse(text: str, path: Path) -> WeightsCard:
+    try:
+        values = json.loads(text)
+        values["config"] = CompactConfig.from_dict(values["config"])
+        for name in ("mean", "std"):
+            values[name] = tuple(values[name])
+        return WeightsCard(**values)
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"the card in {path} cannot be read: {error}") from error
+
+
+def _compact(value: Tensor) -> Tensor:
+    value = value.detach().cpu().contiguous()
+    return value.to(torch.float16) if value.is_floating_point() else value
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,101 @@
+"""What light, paint, bonnets and cameras do to an ordinary picture."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mmras_stream.training.outliers import CLASSLESS, Labels
+from mmras_stream.training.recipe import Augmentation
+from mmras_stream.types import Image
+
+
+def cast_shadow(image: Image, rng: np.random.Generator) -> None:
+    """Darken one to four polygons as trees and buildings do, or lighten them as reflections do."""
+    height, width = image.shape[:2]
+    shade = np.zeros((height, width), np.float32)
+    for _ in range(rng.integers(1, 5)):
+        centre = rng.uniform([0, height * 0.3], [width, height])
+        reach = rng.uniform(0.04, 0.4) * np.array([width, height * rng.uniform(0.2, 0.8)])
+        angle = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(4, 12))))
+        ring = np.stack([np.cos(angle), np.sin(angle)], 1) * rng.uniform(0.3, 1, (angle.size, 1))
+        cv2.fillPoly(shade, [(centre + ring * reach).astype(np.int32)], 1.0)
+    shade = cv2.GaussianBlur(shade, (0, 0), rng.uniform(0.6, 4))[..., None]
+    if rng.random() < 0.8:
+        image[:] = (image * (1 - shade * rng.uniform(0.25, 0.65))).astype(np.uint8)
+    else:
+        image[:] = (image + (255.0 - image) * shade * rng.uniform(0.05, 0.3)).astype(np.uint8)
+
+
+def paint_marking(
+    image: Image,
+    road: npt.NDArray[np.bool_],
+    horizon: float,
+    vanishing: float,
+    rng: np.random.Generator,
+) -> None:
+    """Paint a white, yellow or worn patch on the road, drawn towards the vanishing point."""
+    height, width = road.shape
+    if horizon > 0.9 * height:
+        return
+    paint = np.zeros((height, width), np.float32)
+    for _ in range(rng.integers(1, 4)):
+        near = rng.uniform(horizon + 0.25 * (height - horizon), height)
+        far = horizon + (near - horizon) * rng.uniform(0.5, 0.95)
+        middle, half = rng.uniform(0, width), rng.uniform(0.01, 0.12) * width
+        shrink = (far - horizon) / max(near - horizon, 1.0)
+        edges = [middle - half, middle + half]
+        back = [vanishing + (x - vanishing) * shrink for x in edges]
+        points = [(edges[0], near), (edges[1], near), (back[1], far), (back[0], far)]
+        cv2.fillPoly(paint, [np.array(points).astype(np.int32)], 1.0, cv2.LINE_AA)
+    paint *= road * rng.uniform(0.3, 0.9)
+    colours = [(235, 235, 230), (220, 180, 60), (60, 60, 62), (150, 70, 60)]
+    colour = np.array(colours[rng.choice(4, p=[0.6, 0.2, 0.12, 0.08])], np.float32)
+    image[:] = (image + (colour - image) * paint[..., None]).astype(np.uint8)
+
+
+def park_bonnet(image: Image, labels: Labels, rng: np.random.Generator) -> None:
+    """Cover the bottom with a car's bonnet that mirrors the scene; it has no class."""
+    height, width = labels.shape
+    mask = np.zeros((height, width), np.float32)
+    rise = rng.uniform(0.04, 0.28) * height
+    centre = (int(rng.uniform(0.35, 0.65) * width), int(height + rise * rng.uniform(0.2, 2)))
+    axes = (int(rng.uniform(0.5, 1.3) * width), int(rise + centre[1] - height))
+    cv2.ellipse(mask, centre, axes, 0, 180, 360, 1.0, -1, cv2.LINE_AA)
+    mirrored = cv2.GaussianBlur(image[::-1], (0, 0), rng.uniform(1, 6))
+    base = rng.uniform(5, 200) + rng.uniform(-15, 15, 3)
+    shine = rng.uniform(0.05, 0.6)
+    bonnet = np.clip(base * (1 - shine) + mirrored * shine, 0, 255)
+    image[:] = (image + (bonnet - image) * mask[..., None]).astype(np.uint8)
+    labels[mask > 0.5] = CLASSLESS
+
+
+def photograph(image: Image, style: Augmentation, rng: np.random.Generator) -> Image:
+    """Vary exposure, contrast and colour, then blur, add noise and compress as cameras do."""
+    if rng.random() < style.blur:
+        image = _blurred(image, rng)
+    pixels = image.astype(np.float32)
+    grey = pixels.mean(axis=2, keepdims=True)
+    pixels = grey + (pixels - grey) * rng.uniform(0.4, 1.5)
+    gain = np.exp(rng.normal(0, 0.3)) * np.exp(rng.normal(0, 0.06, 3))
+    pixels = (pixels - 128) * rng.uniform(0.7, 1.25) + 128 + rng.normal(0, 10)
+    pixels = 255 * np.clip(pixels * gain.astype(np.float32) / 255, 0, 1) ** np.exp(
+        rng.normal(0, 0.2)
+    )
+    if rng.random() < style.noise:
+        pixels += rng.standard_normal(pixels.shape, np.float32) * np.float32(rng.uniform(1, 9))
+    image = np.clip(pixels, 0, 255).astype(np.uint8)
+    if rng.random() < style.compression:
+        _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 85))])
+        image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    return image
+
+
+def _blurred(image: Image, rng: np.random.Generator) -> Image:
+    if rng.random() < 0.6:
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.6)), np.uint8)
+    height, width = image.shape[:2]
+    share = rng.uniform(0.4, 0.8)
+    small = cv2.resize(image, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, (width, height)), np.uint8)

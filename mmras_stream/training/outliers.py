@@ -1,0 +1,228 @@
+"""Things pasted into pictures to stand for the unknown, and ordinary things pasted alike.
+
+A network that only ever sees strange things pasted learns to see pasting. So ordinary things cut
+from other pictures are pasted the same way and keep their class. Sizes follow perspective: with
+a camera c metres above a flat road, a thing h metres tall that stands at a row r pixels below the
+horizon is h / c * r pixels tall.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mmras_stream.errors import DataError
+from mmras_stream.types import Image, Mask
+
+IGNORE = 255
+OUTLIER = 254
+"""Marks strangeness in a label picture."""
+
+DOUBTFUL = 253
+"""Marks regions that may be strange or ordinary; they have no class either."""
+
+CLASSLESS = 252
+"""Marks ordinary regions that belong to no class."""
+
+Labels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cutout:
+    """A thing without its surroundings."""
+
+    image: Image
+    alpha: npt.NDArray[np.float32]
+    """(height, width), 0..1."""
+    label: int = OUTLIER
+
+
+def load_cutouts(folder: Path) -> list[Cutout]:
+    """Read every picture with an alpha channel, sorted by name, trimmed to what is opaque.
+
+    Raises:
+        DataError: the folder is missing or holds none.
+    """
+    if not folder.is_dir():
+        raise DataError(f"no folder of cut-outs at {folder}; is --data right?")
+    cutouts = []
+    for path in sorted(folder.glob("*.png")):
+        picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if picture is None or picture.ndim != 3 or picture.shape[2] != 4:
+            continue
+        alpha = picture[..., 3].astype(np.float32) / 255
+        rows, cols = np.nonzero(alpha > 0.5)
+        if rows.size:
+            box = np.s_[rows.min() : rows.max() + 1, cols.min() : cols.max() + 1]
+            image = cv2.cvtColor(picture[box][..., :3], cv2.COLOR_BGR2RGB).astype(np.uint8)
+            cutouts.append(Cutout(image, alpha[box]))
+    if not cutouts:
+        raise DataError(f"{folder} holds no PNG with an alpha channel")
+    return cutouts
+
+
+def shape_cutout(texture: Image, rng: np.random.Generator) -> Cutout:
+    """Cut a random polygon, ellipse or rectangle out of `texture`, perhaps recoloured."""
+    height, width = texture.shape[:2]
+    alpha = np.zeros((height, width), np.float32)
+    kind = rng.integers(3)
+    centre, half = np.array([width, height]) / 2, np.array([width, height]) / 2 - 1
+    if kind == 0:
+        cv2.ellipse(alpha, _ints(centre), _ints(half), 0, 0, 360, 1.0, -1, cv2.LINE_AA)
+    else:
+        corners = 4 if kind == 1 else int(rng.integers(5, 12))
+        angle = np.sort(rng.uniform(0, 2 * np.pi, corners)) if kind == 2 else _square(rng)
+        radius = rng.uniform(0.55, 1.0, corners) if kind == 2 else np.full(corners, 1.2)
+        ring = np.stack([np.cos(angle), np.sin(angle)], 1) * radius[:, None]
+        points = centre + np.clip(ring, -1, 1) * half
+        cv2.fillPoly(alpha, [points.astype(np.int32)], 1.0, cv2.LINE_AA)
+    image = texture
+    chance = rng.random()
+    if chance < 0.35:
+        image = image[..., rng.permutation(3)]
+    elif chance < 0.7:
+        image = _plain_colour(image, rng)
+    return Cutout(_shaded(image, rng), alpha)
+
+
+def box_cutout(texture: Image, rng: np.random.Generator) -> Cutout:
+    """Draw a box seen from a corner: front, side and top, each lit differently."""
+    height, width = texture.shape[:2]
+    side, top = rng.uniform(0.0, 0.45) * width, rng.uniform(0.05, 0.3) * height
+    slant = side * rng.uniform(0.2, 0.6)
+    image = texture.copy() if rng.random() < 0.5 else _plain_colour(texture, rng)
+    alpha = np.zeros((height, width), np.float32)
+    front = [(0, top), (width - side, top), (width - side, height), (0, height)]
+    flank = [(width - side, top), (width, top - top), (width, height - slant)]
+    flank.append((width - side, height))
+    lid = [(0, top), (side * 0.9, 0), (width, 0), (width - side, top)]
+    light = np.zeros((height, width), np.float32)
+    for face, level in zip((front, flank, lid), rng.uniform(0.45, 1.25, 3), strict=True):
+        points = np.array(face).astype(np.int32)
+        cv2.fillPoly(alpha, [points], 1.0, cv2.LINE_AA)
+        cv2.fillPoly(light, [points], float(level))
+    return Cutout(np.clip(image * light[..., None], 0, 255).astype(np.uint8), alpha)
+
+
+def inlier_cutout(image: Image, labels: Labels, rng: np.random.Generator) -> Cutout | None:
+    """Cut one vehicle, person or roadside thing out of a labelled picture, if there is any."""
+    kinds = [2, 3, 3, 4]
+    label = int(kinds[rng.integers(len(kinds))])
+    count, regions, stats, _ = cv2.connectedComponentsWithStats((labels == label).astype(np.uint8))
+    large = [i for i in range(1, count) if stats[i][4] > 250]
+    if not large:
+        return None
+    chosen = large[rng.integers(len(large))]
+    x, y, w, h, _ = (int(v) for v in stats[chosen])
+    box = np.s_[y : y + h, x : x + w]
+    return Cutout(image[box], (regions[box] == chosen).astype(np.float32), label)
+
+
+def paste(
+    image: Image,
+    labels: Labels,
+    weights: npt.NDArray[np.float32],
+    thing: Cutout,
+    *,
+    foot: tuple[int, int],
+    height: float,
+    rng: np.random.Generator,
+) -> None:
+    """Stand a thing on the picture, its lowest middle at `foot` (row, column).
+
+    Writes into its arguments: they are a crop under construction. A rim around the thing is left
+    out of the loss; small things get larger `weights`.
+    """
+    stretch = height / thing.image.shape[0]
+    size = (max(2, round(thing.image.shape[1] * stretch)), max(2, round(height)))
+    how = cv2.INTER_AREA if stretch < 1 else cv2.INTER_LINEAR
+    picture = cv2.resize(thing.image, size, interpolation=how)
+    alpha = cv2.resize(thing.alpha, size, interpolation=how)
+    if rng.random() < 0.5:
+        picture, alpha = picture[:, ::-1], alpha[:, ::-1]
+    sigma = rng.uniform(0.3, 1.2)
+    border = int(np.ceil(2 * sigma)) + 1
+    picture = cv2.copyMakeBorder(picture, *[border] * 4, cv2.BORDER_REPLICATE)
+    alpha = cv2.copyMakeBorder(np.ascontiguousarray(alpha), *[border] * 4, cv2.BORDER_CONSTANT)
+    alpha = cv2.GaussianBlur(alpha, (0, 0), sigma)
+    top, left = foot[0] - size[1] - border, foot[1] - size[0] // 2 - border
+    there, here = _overlap(labels.shape, alpha.shape, top, left)
+    if here[0].stop <= here[0].start or here[1].stop <= here[1].start:
+        return
+    if rng.random() < 0.5:
+        _contact_shadow(image, foot, size, rng)
+    alpha, ground = alpha[here], image[there].astype(np.float32)
+    lit = _matched(picture[here].astype(np.float32), alpha, ground, rng)
+    image[there] = (ground + alpha[..., None] * (lit - ground)).astype(np.uint8)
+    core, region = alpha > 0.6, labels[there]
+    region[(alpha > 0.08) & ~core] = IGNORE
+    region[core] = thing.label
+    if thing.label == OUTLIER and core.any():
+        weights[there][core] = float(np.clip((400 / core.sum()) ** 0.5, 0.6, 3.0))
+
+
+def _matched(
+    picture: npt.NDArray[np.float32],
+    alpha: npt.NDArray[np.float32],
+    ground: npt.NDArray[np.float32],
+    rng: np.random.Generator,
+) -> npt.NDArray[np.float32]:
+    inside: Mask = alpha > 0.5
+    if not inside.any():
+        return picture
+    pull = rng.uniform(0.0, 0.7)
+    own, around = picture[inside].mean(), ground.mean()
+    gain = ((1 - pull) * own + pull * around + 4) / (own + 4)
+    matched: npt.NDArray[np.float32] = np.clip(picture * gain, 0, 255)
+    return matched
+
+
+def _contact_shadow(
+    image: Image, foot: tuple[int, int], size: tuple[int, int], rng: np.random.Generator
+) -> None:
+    row, col = foot
+    reach = max(3, round(size[0] * rng.uniform(0.5, 0.75)))
+    depth = max(2, round(reach * rng.uniform(0.15, 0.4)))
+    top, left = row - 2 * depth, col - 2 * reach
+    there, here = _overlap(image.shape[:2], (4 * depth, 4 * reach), top, left)
+    if here[0].stop <= here[0].start or here[1].stop <= here[1].start:
+        return
+    dark = np.zeros((4 * depth, 4 * reach), np.float32)
+    cv2.ellipse(dark, (2 * reach, 2 * depth), (reach, depth), 0, 0, 360, 1.0, -1)
+    dark = cv2.GaussianBlur(dark, (0, 0), max(1.0, depth / 2))[here]
+    factor = 1 - dark[..., None] * rng.uniform(0.2, 0.6)
+    image[there] = (image[there] * factor).astype(np.uint8)
+
+
+def _overlap(
+    outer: tuple[int, ...], inner: tuple[int, ...], top: int, left: int
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    y0, x0 = max(top, 0), max(left, 0)
+    y1, x1 = min(top + inner[0], outer[0]), min(left + inner[1], outer[1])
+    there = (slice(y0, max(y1, y0)), slice(x0, max(x1, x0)))
+    return there, (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
+
+
+def _plain_colour(image: Image, rng: np.random.Generator) -> Image:
+    grain = image.astype(np.float32).mean(axis=2, keepdims=True)
+    grain = (grain - grain.mean()) * rng.uniform(0.0, 0.5)
+    return np.clip(rng.uniform(10, 245, 3) + grain, 0, 255).astype(np.uint8)
+
+
+def _shaded(image: Image, rng: np.random.Generator) -> Image:
+    height, width = image.shape[:2]
+    down = np.linspace(*rng.uniform(0.7, 1.25, 2), height, dtype=np.float32)[:, None]
+    across = np.linspace(*rng.uniform(0.8, 1.2, 2), width, dtype=np.float32)[None]
+    return np.clip(image * (down * across)[..., None], 0, 255).astype(np.uint8)
+
+
+def _square(rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    return np.arange(4) * np.pi / 2 + np.pi / 4 + rng.uniform(-0.3, 0.3)
+
+
+def _ints(values: npt.NDArray[np.float64]) -> tuple[int, int]:
+    return int(values[0]), int(values[1])
