@@ -83,6 +83,11 @@ class Tracker(Protocol):
 class Exporter(Protocol):
     """Writes results somewhere; `close` must leave readable files even after a failure."""
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What could not be written as asked, one sentence each; complete after `close`."""
+        ...
+
     def write(self, result: FrameResult) -> None: ...
 
     def close(self) -> None:

@@ -1,0 +1,189 @@
+"""`mmras-stream annotate`: from drives to overlays and proposals."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmras_cli.console import (
+    INTERRUPTED,
+    AsJson,
+    Quiet,
+    Verbose,
+    complain,
+    print_json,
+    reported,
+    show_log,
+)
+
+if TYPE_CHECKING:
+    from mmras_stream.settings import Settings
+    from mmras_stream.types import RunReport
+
+EXAMPLE = """
+Example: mmras-stream annotate drive.mp4 --out annotated
+
+Writes annotated/drive/ with overlay.mp4 to watch, proposals.coco.json to label,
+the best frames of each find, a timeline of scores, and run.json.
+"""
+
+
+@reported
+def annotate(  # noqa: PLR0913 - one parameter per option is how Typer reads a command
+    drives: Annotated[
+        list[str],
+        typer.Argument(help="Videos, folders of pictures, or quoted patterns like 'trip/*.mp4'."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("out"),
+    *,
+    overwrite: Annotated[bool, typer.Option(help="Replace earlier results.")] = False,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file of settings; options here win over it.")
+    ] = None,
+    start: Annotated[float | None, typer.Option(help="Seconds into the drive.")] = None,
+    end: Annotated[float | None, typer.Option(help="Seconds into the drive.")] = None,
+    every: Annotated[float | None, typer.Option(help="Look once in so many seconds.")] = None,
+    stride: Annotated[int | None, typer.Option(help="Look at each n-th frame.")] = None,
+    decoder: Annotated[str | None, typer.Option(help="auto, pyav, images or decord.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="'embedded' or a .safetensors file.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
+    input_width: Annotated[
+        int | None, typer.Option(help="Width in pixels at which the network looks.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Frames per network call.")] = None,
+    threshold: Annotated[
+        str | None, typer.Option(help="Score above which a place is strange, or 'auto'.")
+    ] = None,
+    smoother: Annotated[str | None, typer.Option(help="ema, none or a plugin.")] = None,
+    half_life: Annotated[float | None, typer.Option(help="Of the smoothing, in seconds.")] = None,
+    min_area: Annotated[int | None, typer.Option(help="Smallest proposal, frame pixels.")] = None,
+    min_duration: Annotated[
+        float | None, typer.Option(help="Seconds a thing must be seen to be proposed.")
+    ] = None,
+    encoder: Annotated[str | None, typer.Option(help="Of the overlay, e.g. libx264.")] = None,
+    exporters: Annotated[
+        str | None, typer.Option(help="Comma-separated: overlay,coco,frames,timeline.")
+    ] = None,
+    frames_per_track: Annotated[
+        int | None, typer.Option(help="Pictures kept for each thing found.")
+    ] = None,
+    timeline: Annotated[str | None, typer.Option(help="parquet or csv.")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Find what is strange in drives; write an overlay to watch and proposals to label."""
+    from mmras_stream.settings import load
+
+    show_log(verbose=verbose)
+    chosen = {
+        "video": {
+            "start_seconds": start,
+            "end_seconds": end,
+            "every_seconds": every,
+            "stride": stride,
+            "decoder": decoder,
+            "batch_size": batch_size,
+        },
+        "model": {
+            "weights": weights,
+            "device": device,
+            "precision": precision,
+            "input_width": input_width,
+        },
+        "proposals": {"threshold": _threshold(threshold), "min_area": min_area},
+        "temporal": {
+            "smoother": smoother,
+            "half_life_seconds": half_life,
+            "min_duration_seconds": min_duration,
+        },
+        "output": {
+            "encoder": encoder,
+            "frames_per_track": frames_per_track,
+            "timeline": timeline,
+            "exporters": tuple(exporters.split(",")) if exporters else None,
+        },
+    }
+    given = {
+        section: {key: value for key, value in values.items() if value is not None}
+        for section, values in chosen.items()
+    }
+    settings = load(config, given)
+    _annotate_all(expanded(drives), out, settings, overwrite=overwrite, as_json=as_json, quiet=quiet)
+
+
+def expanded(drives: list[str]) -> list[str]:
+    """Replace each pattern of videos by the files it matches; patterns of pictures stay."""
+    from mmras_stream.errors import VideoError
+    from mmras_stream.pipeline import is_pictures
+
+    paths: list[str] = []
+    for drive in drives:
+        if Path(drive).exists() or not glob.has_magic(drive) or is_pictures(drive):
+            paths.append(drive)
+            continue
+        matches = sorted(glob.glob(drive, recursive=True))
+        if not matches:
+            raise VideoError(f"no file matches {drive!r}")
+        paths += matches
+    return paths
+
+
+def _annotate_all(
+    paths: list[str], out: Path, settings: Settings, *, overwrite: bool, as_json: bool, quiet: bool
+) -> None:
+    from mmras_cli.progress import drive_progress, summary_table
+    from mmras_stream.errors import MmrasError
+    from mmras_stream.export.folder import drive_name
+    from mmras_stream.export.report import report_values
+    from mmras_stream.pipeline import load_model, run
+
+    model = load_model(settings)
+    reports: dict[str, RunReport] = {}
+    failures = 0
+    for path in paths:
+        drive = drive_name(path, reports)
+        try:
+            with drive_progress(drive, settings, quiet=quiet or as_json) as observer:
+                report = run(
+                    path,
+                    out,
+                    settings,
+                    model=model,
+                    overwrite=overwrite,
+                    taken=reports,
+                    observer=observer,
+                )
+        except MmrasError as error:
+            complain(str(error))
+            failures += 1
+            continue
+        reports[drive] = report
+        for warning in report.warnings:
+            complain(f"{drive}: warning: {warning}")
+        if report.interrupted:
+            break
+    if as_json:
+        print_json([{"drive": name, **report_values(r)} for name, r in reports.items()])
+    elif not quiet and reports:
+        summary_table(reports, out)
+    if any(report.interrupted for report in reports.values()):
+        complain("interrupted; the files of what was done are complete")
+        raise typer.Exit(INTERRUPTED)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _threshold(text: str | None) -> float | str | None:
+    if text is None or text == "auto":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is neither a number nor 'auto'") from None

@@ -1,0 +1,107 @@
+"""Progress bars and closing tables on standard error, for people."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from mmras_stream.pipeline import Observer, Tally
+    from mmras_stream.settings import Settings
+    from mmras_stream.types import FrameResult, RunReport, VideoInfo
+
+
+@contextmanager
+def drive_progress(drive: str, settings: Settings, *, quiet: bool) -> Iterator[Observer | None]:
+    """Show frames/s, times real time, time left and proposals while a drive is annotated."""
+    if quiet:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[frames]} frames  {task.fields[rate]:.1f}/s"),
+        TextColumn("{task.fields[real_time]:.2f}x real time"),
+        TextColumn("{task.fields[proposals]} proposals of {task.fields[things]} things"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        fields = {"frames": 0, "rate": 0.0, "real_time": 0.0, "proposals": 0, "things": 0}
+        # total=None makes rich's bar pulse until the first frame tells how long the drive is
+        task = progress.add_task(_printable(drive), total=None, **fields)
+        first_seconds: list[float] = []
+
+        def observe(result: FrameResult, tally: Tally) -> None:
+            first_seconds[:] = first_seconds or [result.frame.seconds]
+            done = result.frame.seconds - first_seconds[0]
+            elapsed = progress.tasks[0].elapsed or 1e-9
+            progress.update(
+                task,
+                completed=done,
+                total=_expected_seconds(tally.info, settings),
+                frames=tally.frames,
+                rate=tally.frames / elapsed,
+                real_time=done / elapsed,
+                proposals=tally.proposals,
+                things=len(tally.track_ids),
+            )
+
+        yield observe
+        if first_seconds:
+            progress.update(task, total=progress.tasks[0].completed)
+
+
+@contextmanager
+def plain_progress(what: str, *, quiet: bool) -> Iterator[Callable[[float, str], None]]:
+    """Show a bar for a share of 0..1 with a word on where it stands."""
+    if quiet:
+        yield lambda _share, _word: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f} %  {task.fields[word]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(what, total=1.0, word="")
+        yield lambda share, word: progress.update(task, completed=share, word=word)
+
+
+def summary_table(reports: Mapping[str, RunReport], out: Path) -> None:
+    """Print one row per drive and where its files lie."""
+    table = Table("drive", "frames", "frames/s", "x real time", "things", "proposals", "warnings")
+    for name, report in reports.items():
+        rate = report.frames / report.wall_seconds
+        seconds = report.video.duration_seconds
+        table.add_row(
+            _printable(name),
+            str(report.frames),
+            f"{rate:.1f}",
+            f"{seconds / report.wall_seconds:.2f}" if seconds else "-",
+            str(report.tracks),
+            str(report.proposals),
+            str(len(report.warnings)),
+        )
+    console = Console(file=sys.stdout)
+    console.print(table)
+    for name in reports:
+        console.print(f"watch {out / name / 'overlay.mp4'}", markup=False, soft_wrap=True)
+
+
+def _expected_seconds(info: VideoInfo, settings: Settings) -> float | None:
+    begin, end = settings.video.start_seconds or 0.0, settings.video.end_seconds
+    if info.duration_seconds is None:
+        return None if end is None else end - begin
+    return min(info.duration_seconds, end or info.duration_seconds) - begin
+
+
+def _printable(name: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in name)

@@ -1,0 +1,312 @@
+"""Carry frames from a decoder to the exporters: one generator, read from top to bottom."""
+
+from __future__ import annotations
+
+import glob
+import queue
+import threading
+import time
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from mmras_stream.errors import SettingsError
+from mmras_stream.export.folder import drive_name, prepare_folder
+from mmras_stream.export.report import installed_versions, write_report
+from mmras_stream.protocols import Backend, Decoder, Exporter, Scorer, Smoother, Tracker
+from mmras_stream.registry import Kind, load
+from mmras_stream.settings import RunContext, Settings, VideoSettings
+from mmras_stream.temporal.tracker import OverlapTracker
+from mmras_stream.types import FrameResult, RunReport, VideoInfo
+
+T = TypeVar("T")
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A network with the score made from it; stateless, so one serves all drives."""
+
+    backend: Backend
+    scorer: Scorer
+    threshold: float
+    """Score above which a place is strange."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run has done so far."""
+
+    info: VideoInfo
+    frames: int = 0
+    proposals: int = 0
+    track_ids: set[int] = field(default_factory=set)
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+
+    def add(self, result: FrameResult) -> None:
+        """Count one frame."""
+        self.frames += 1
+        self.proposals += len(result.proposals)
+        self.track_ids.update(p.track_id for p in result.proposals if p.track_id is not None)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the wall time spent inside to a stage."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - began
+            self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + spent
+
+
+Observer = Callable[[FrameResult, Tally], None]
+"""Called after each frame has been written, as for a progress bar."""
+
+
+def load_model(settings: Settings) -> Model:
+    """Load the network and the score that `settings` name.
+
+    Raises:
+        CheckpointError: the weights are missing or damaged.
+        SettingsError: the threshold is `auto` and the weights carry none.
+    """
+    backend: Backend = load(Kind.BACKEND, settings.model.backend)(settings.model)
+    scorer: Scorer = load(Kind.SCORER, settings.score.scorer)(settings.score)
+    threshold = settings.proposals.threshold
+    if threshold == "auto":
+        if backend.threshold is None:
+            raise SettingsError(
+                f"the weights {settings.model.weights!r} carry no calibrated threshold; "
+                "give one, as in --threshold 0.5"
+            )
+        threshold = backend.threshold
+    return Model(backend, scorer, float(threshold))
+
+
+def open_decoder(path: Path | str, settings: VideoSettings) -> Decoder:
+    """Open a video, or a folder or pattern of pictures, with the decoder that fits."""
+    name = settings.decoder
+    if name == "auto":
+        name = "images" if is_pictures(path) else "pyav"
+    decoder: Decoder = load(Kind.DECODER, name)(path, settings)
+    return decoder
+
+
+def run(
+    path: Path | str,
+    out: Path,
+    settings: Settings | None = None,
+    *,
+    model: Model | None = None,
+    overwrite: bool = False,
+    taken: Collection[str] = (),
+    observer: Observer | None = None,
+) -> RunReport:
+    """Annotate one drive: write every result to every exporter, then `run.json`.
+
+    Whatever happens, the decoder and the exporters are closed, so that a failed or interrupted
+    run leaves readable files of what was done.
+
+    Args:
+        path: A video file, or a folder or pattern of pictures.
+        out: Folder in which a folder for this drive is made.
+        settings: Defaults if None.
+        model: Loaded before, to serve several drives; loaded here if None.
+        overwrite: Replace results of an earlier run.
+        taken: Names of folders in `out` that other drives of this run have.
+        observer: Called after each frame.
+
+    Returns:
+        What was done; `interrupted` is set if Ctrl-C ended it.
+
+    Raises:
+        VideoError: the drive cannot be decoded.
+        OutputError: results cannot be written, or are there already.
+    """
+    settings = settings or Settings()
+    model = model or load_model(settings)
+    began, interrupted = time.perf_counter(), False
+    with ExitStack() as stack:
+        decoder = stack.enter_context(closing(open_decoder(path, settings.video)))
+        drive = drive_name(path, taken)
+        folder = prepare_folder(out, drive, overwrite=overwrite)
+        context = RunContext(decoder.info, folder, drive, settings)
+        exporters = _exporters(context, stack)
+        tally = Tally(decoder.info)
+        results = stack.enter_context(closing(_results(decoder, model, settings, tally)))
+        try:
+            _export(results, exporters, tally, observer)
+        except KeyboardInterrupt:
+            interrupted = True
+        with tally.timed("finish"):
+            stack.close()
+    report = RunReport(
+        video=decoder.info,
+        frames=tally.frames,
+        proposals=tally.proposals,
+        tracks=len(tally.track_ids),
+        wall_seconds=time.perf_counter() - began,
+        stage_seconds=tally.stage_seconds,
+        threshold=model.threshold,
+        settings=settings.to_dict(),
+        versions=installed_versions(),
+        weights_sha256=model.backend.weights_sha256,
+        warnings=(*decoder.warnings, *_export_warnings(exporters.values())),
+        interrupted=interrupted,
+        outputs={p.name: p.name for p in sorted(folder.iterdir())},
+    )
+    write_report(report, folder)
+    return report
+
+
+def results(
+    path: Path | str, settings: Settings | None = None, *, model: Model | None = None
+) -> Generator[FrameResult, None, None]:
+    """Yield the result of each frame of a drive and write nothing.
+
+    Close the generator to stop early; it owns a decoding thread.
+    """
+    settings = settings or Settings()
+    model = model or load_model(settings)
+    with closing(open_decoder(path, settings.video)) as decoder:
+        yield from _results(decoder, model, settings, Tally(decoder.info))
+
+
+def stream(
+    decoder: Decoder,
+    model: Model,
+    smoother: Smoother,
+    tracker: Tracker,
+    *,
+    min_area: int | None = None,
+    decode_ahead: int = 4,
+    tally: Tally | None = None,
+) -> Generator[FrameResult, None, None]:
+    """Yield one result per frame, in presentation order.
+
+    Decoding runs ahead in its own thread by at most `decode_ahead` batches; everything else
+    happens in the caller's thread, so a stateful smoother or tracker needs no lock.
+    """
+    from mmras_stream.regions.components import find_regions
+
+    tally = tally or Tally(decoder.info)
+    with closing(prefetch(decoder, depth=decode_ahead)) as batches:
+        while True:
+            with tally.timed("decode"):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            with tally.timed("network"):
+                output = model.backend.predict(batch)
+            with tally.timed("score"):
+                raw_maps = model.scorer.score(batch, output)
+            for frame, raw_map in zip(batch, raw_maps, strict=True):
+                with tally.timed("smooth"):
+                    anomaly_map = smoother.update(frame, raw_map)
+                with tally.timed("propose"):
+                    regions = find_regions(
+                        anomaly_map, pts=frame.pts, threshold=model.threshold, min_area=min_area
+                    )
+                    proposals = tracker.update(frame, regions)
+                yield FrameResult(frame, raw_map, anomaly_map, proposals, model.threshold)
+
+
+def prefetch(items: Iterable[T], *, depth: int) -> Generator[T, None, None]:
+    """Produce items in a thread, at most `depth` ahead of the consumer.
+
+    An exception in the thread is raised here, in its place among the items. Closing the
+    generator stops the thread and waits for it, so no thread outlives its consumer.
+
+    >>> list(prefetch(range(3), depth=1))
+    [0, 1, 2]
+    """
+    if depth < 1:
+        raise ValueError(f"depth must be at least 1, got {depth}; a queue of 0 has no bound")
+    ready: queue.Queue[T | _Ended] = queue.Queue(maxsize=depth)
+    stop = threading.Event()
+
+    def put(item: T | _Ended) -> None:
+        while not stop.is_set():
+            with suppress(queue.Full):
+                ready.put(item, timeout=0.1)
+                return
+
+    def produce() -> None:
+        try:
+            for item in items:
+                if stop.is_set():
+                    return
+                put(item)
+            put(_Ended(None))
+        except BaseException as error:  # noqa: BLE001 - handed to the consumer
+            put(_Ended(error))
+
+    thread = threading.Thread(target=produce, name="mmras-prefetch", daemon=True)
+    thread.start()
+    try:
+        while not isinstance(item := ready.get(), _Ended):
+            yield item
+        if item.error is not None:
+            raise item.error
+    finally:
+        stop.set()
+        thread.join()  # before the decoder is closed: FFmpeg crashes if freed while decoding
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    error: BaseException | None
+
+
+def _results(
+    decoder: Decoder, model: Model, settings: Settings, tally: Tally
+) -> Generator[FrameResult, None, None]:
+    smoother: Smoother = load(Kind.SMOOTHER, settings.temporal.smoother)(settings.temporal)
+    yield from stream(
+        decoder,
+        model,
+        smoother,
+        OverlapTracker(settings.temporal),
+        min_area=settings.proposals.min_area,
+        decode_ahead=settings.video.decode_ahead,
+        tally=tally,
+    )
+
+
+def _exporters(context: RunContext, stack: ExitStack) -> dict[str, Exporter]:
+    exporters: dict[str, Exporter] = {}
+    for name in context.settings.output.exporters:
+        exporter: Exporter = load(Kind.EXPORTER, name)(context)
+        stack.callback(exporter.close)
+        exporters[name] = exporter
+    return exporters
+
+
+def _export(
+    results: Iterable[FrameResult],
+    exporters: dict[str, Exporter],
+    tally: Tally,
+    observer: Observer | None,
+) -> None:
+    for result in results:
+        for name, exporter in exporters.items():
+            with tally.timed(f"write {name}"):
+                exporter.write(result)
+        tally.add(result)
+        if observer is not None:
+            observer(result, tally)
+
+
+def _export_warnings(exporters: Iterable[Exporter]) -> Sequence[str]:
+    return [line for exporter in exporters for line in exporter.warnings]
+
+
+def is_pictures(path: Path | str) -> bool:
+    where = Path(path)
+    if where.is_dir():
+        return any(child.suffix.lower() in PICTURES for child in where.iterdir())
+    return not where.exists() and glob.has_magic(str(path)) and where.suffix.lower() in PICTURES
