@@ -73,11 +73,14 @@ def save_weights(path: Path, state: Mapping[str, Tensor], card: WeightsCard) -> 
     """
     tensors = {name: _compact(value) for name, value in sorted(state.items())}
     card = replace(card, sha256=_digest(tensors))
-    partial = path.with_name(f".{path.name}.part")
-    metadata = {"format": FORMAT, "card": json.dumps(asdict(card))}
-    save_file(tensors, partial, metadata)
-    os.replace(partial, path)  # noqa: PTH105 - atomic, and says so
+    _write(path, tensors, card)
     return card
+
+
+def rewrite_card(path: Path, card: WeightsCard) -> None:
+    """Replace what a weights file says of itself; its tensors stay, and so does their hash."""
+    before, tensors = _read(path, with_tensors=True)
+    _write(path, tensors, replace(card, sha256=before.sha256))
 
 
 def read_card(path: Path) -> WeightsCard:
@@ -109,6 +112,13 @@ def load_network(path: Path) -> tuple[CompactNetwork, WeightsCard]:
         first = str(error).strip().splitlines()[-1].strip()
         raise CheckpointError(f"{path} does not fit the network it describes: {first}") from error
     return network.eval(), card
+
+
+def _write(path: Path, tensors: dict[str, Tensor], card: WeightsCard) -> None:
+    partial = path.with_name(f".{path.name}.part")
+    metadata = {"format": FORMAT, "card": json.dumps(asdict(card))}
+    save_file(tensors, partial, metadata)
+    os.replace(partial, path)  # noqa: PTH105 - atomic, and says so
 
 
 def _read(path: Path, *, with_tensors: bool) -> tuple[WeightsCard, dict[str, Tensor]]:

@@ -1,0 +1,50 @@
+"""Find the threshold of new weights on anomaly-free drives, and store it with them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from mmras_stream.models.checkpoint import read_card, rewrite_card
+from mmras_stream.pipeline import load_model, results
+from mmras_stream.scoring.calibration import ScoreHistogram
+from mmras_stream.settings import ModelSettings, ProposalSettings, Settings
+
+FALSE_AREA = 2e-5
+"""Share of the places of anomaly-free drives that may lie above the threshold."""
+
+
+def calibrate_weights(
+    weights: Path, drives: Sequence[Path], *, false_area: float = FALSE_AREA
+) -> Generator[Path, None, None]:
+    """Set the threshold in a weights file so that `false_area` of the drives lies above it.
+
+    Scores are taken after smoothing, with the default settings. Each drive counts alike,
+    however long it is: the threshold is the highest that any of them needs.
+
+    Yields:
+        Each drive when it has been read.
+    """
+    model_settings = ModelSettings(weights=str(weights))
+    # the threshold is what is looked for: 1 lies above every score, so nothing is proposed
+    settings = Settings(model=model_settings, proposals=ProposalSettings(threshold=1.0))
+    model = load_model(settings)
+    found: dict[str, float] = {}
+    for drive in drives:
+        histogram = ScoreHistogram()
+        with closing(results(drive, settings, model=model)) as frames:
+            for result in frames:
+                histogram.add(result.anomaly_map.scores)
+        found[drive.stem] = histogram.threshold(false_area)
+        yield drive
+    card = read_card(weights)
+    record = {
+        "false_area": false_area,
+        "drives": found,
+        "score": asdict(settings.score),
+        "temporal": asdict(settings.temporal),
+        "input_width": model_settings.input_width,
+    }
+    rewrite_card(weights, replace(card, threshold=max(found.values()), calibration=record))
