@@ -66,6 +66,20 @@ class VideoInfo:
     """Of the stored picture; other than 1 its width was stretched to give square pixels."""
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Which frame, and when it is shown: a `Frame` without its pictures."""
+
+    index: int
+    pts: int
+    time_base: Fraction
+
+    @property
+    def seconds(self) -> float:
+        """Presentation time on the stream's clock."""
+        return float(self.pts * self.time_base)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One decoded picture and the instant at which it is shown."""
@@ -80,9 +94,14 @@ class Frame:
     pixel_format: PixelFormat
 
     @property
+    def moment(self) -> Moment:
+        """The frame without its picture, to remember for long."""
+        return Moment(self.index, self.pts, self.time_base)
+
+    @property
     def seconds(self) -> float:
         """Presentation time on the stream's clock."""
-        return float(self.pts * self.time_base)
+        return self.moment.seconds
 
     @property
     def height(self) -> int:

@@ -1,0 +1,175 @@
+"""Stream a COCO file: annotations as they come, everything else at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from pycocotools import mask as mask_api
+from pycocotools.coco import COCO
+
+from mmras_stream.atomic import partial_path, publish, reported
+from mmras_stream.errors import OutputError
+from mmras_stream.settings import RunContext
+from mmras_stream.types import Moment, Proposal
+
+VIDEO_ID = 1
+CATEGORY = {"id": 1, "name": "anomaly", "supercategory": "obstacle"}
+BLOCK = 1 << 20
+
+
+class CocoWriter:
+    """Writes the frames that carry proposals, in a shape that the usual readers take.
+
+    The file holds `info`, `videos`, `images`, `tracks`, `annotations` and `categories`. Images
+    carry a dense `frame_id` for readers that index by it, and the `frame_index` of the source.
+    `file_name` is relative to the folder that holds the folder of the drive. Memory grows with
+    the number of tracks only.
+    """
+
+    def __init__(self, path: Path, context: RunContext) -> None:
+        self._path = path
+        self._context = context
+        self._images_path = partial_path(path.with_name(f"{path.name}.images"))
+        self._image_count = 0
+        self._annotation_count = 0
+        self._tracks: set[int] = set()
+        with reported(path):
+            self._annotations = partial_path(path).open("w", encoding="utf-8")
+            self._images = self._images_path.open("w+", encoding="utf-8")
+            self._annotations.write('{"annotations": [')
+
+    def write(self, moment: Moment, proposals: Sequence[Proposal]) -> None:
+        """Add a frame and its proposals; they must carry a `track_id`.
+
+        Raises:
+            OutputError: the file cannot be written, or a mask disagrees with its box or area.
+        """
+        self._image_count += 1
+        with reported(self._path):
+            self._write_image(moment)
+            for proposal in proposals:
+                self._write_annotation(proposal)
+
+    def close(self, *, length: int) -> None:
+        """Add what is known only now, check that pycocotools reads the file, and name it.
+
+        Args:
+            length: Frames of the drive that were looked at.
+        """
+        with reported(self._path):
+            self._finish(length)
+            self._annotations.close()
+            self._images.close()
+            self._images_path.unlink()
+        _check_readable(partial_path(self._path), self._path.name)
+        publish(self._path)
+
+    def _write_image(self, moment: Moment) -> None:
+        image = {
+            "id": self._image_count,
+            "file_name": picture_name(self._context.drive, moment.index),
+            "width": self._context.info.width,
+            "height": self._context.info.height,
+            "video_id": VIDEO_ID,
+            "frame_id": self._image_count - 1,
+            "frame_index": moment.index,
+            "timestamp": moment.seconds,
+            "pts": moment.pts,
+        }
+        self._images.write(_item(image, first=self._image_count == 1))
+
+    def _write_annotation(self, proposal: Proposal) -> None:
+        assert proposal.track_id is not None
+        self._annotation_count += 1
+        self._tracks.add(proposal.track_id)
+        rle = {"size": list(proposal.rle.size), "counts": proposal.rle.counts}
+        _check_mask(proposal, rle, self._annotation_count)
+        score = round(proposal.score, 6)
+        annotation = {
+            "id": self._annotation_count,
+            "image_id": self._image_count,
+            "category_id": CATEGORY["id"],
+            "video_id": VIDEO_ID,
+            "bbox": list(proposal.bbox_xywh),
+            "area": proposal.area,
+            "iscrowd": 0,
+            "segmentation": rle,
+            "score": score,
+            "track_id": proposal.track_id,
+            "instance_id": proposal.track_id,
+            "attributes": {"score": score, "track_id": proposal.track_id, "occluded": False},
+        }
+        self._annotations.write(_item(annotation, first=self._annotation_count == 1))
+
+    def _finish(self, length: int) -> None:
+        info = self._context.info
+        video = {
+            "id": VIDEO_ID,
+            "name": self._context.drive,
+            "width": info.width,
+            "height": info.height,
+            "length": length,
+            "fps": float(info.frame_rate),
+            "neg_category_ids": [],
+            "not_exhaustive_category_ids": [],
+            "metadata": {"uri": info.uri, "sha256": _sha256(Path(info.uri))},
+        }
+        tracks = [
+            {"id": track_id, "category_id": CATEGORY["id"], "video_id": VIDEO_ID}
+            for track_id in sorted(self._tracks)
+        ]
+        self._annotations.write('\n],\n"images": [')
+        self._images.seek(0)
+        shutil.copyfileobj(self._images, self._annotations)
+        self._annotations.write(f'\n],\n"videos": {json.dumps([video])},\n')
+        self._annotations.write(f'"tracks": {json.dumps(tracks)},\n')
+        self._annotations.write(f'"categories": {json.dumps([CATEGORY])},\n')
+        self._annotations.write('"info": {"description": "anomaly proposals of mmras-stream"}}\n')
+
+
+def picture_name(drive: str, frame_index: int) -> str:
+    """Return the path of a frame's picture, relative to the folder that holds the drive's.
+
+    >>> picture_name("drive", 12)
+    'drive/frames/000012.jpg'
+    """
+    return f"{drive}/frames/{frame_index:06d}.jpg"
+
+
+def _item(value: dict[str, object], *, first: bool) -> str:
+    return ("\n" if first else ",\n") + json.dumps(value)
+
+
+def _check_mask(proposal: Proposal, rle: dict[str, object], annotation_id: int) -> None:
+    box = [int(v) for v in mask_api.toBbox(rle)]
+    area = int(mask_api.area(rle))
+    if area != proposal.area or box != list(proposal.bbox_xywh):
+        raise OutputError(
+            f"annotation {annotation_id}: its mask has area {area} and box {box}, the proposal "
+            f"says {proposal.area} and {list(proposal.bbox_xywh)}"
+        )
+
+
+def _check_readable(path: Path, name: str) -> None:
+    try:
+        with redirect_stdout(io.StringIO()):  # pycocotools prints as it loads
+            COCO(str(path))
+    except (ValueError, KeyError, AssertionError) as error:
+        raise OutputError(f"{name} cannot be read back by pycocotools: {error!r}") from error
+
+
+def _sha256(path: Path) -> str | None:
+    """Hash the source; None where it is not a file, as with a folder of pictures."""
+    if not path.is_file():
+        return None
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,57 @@
+"""`run.json`: what a run did."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict
+from fractions import Fraction
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from mmras_stream.atomic import partial_path, publish, reported
+from mmras_stream.types import RunReport
+
+PACKAGES = ("mmras-stream", "torch", "av", "numpy", "opencv-python-headless", "pycocotools")
+
+
+def write_report(report: RunReport, folder: Path) -> Path:
+    """Write `run.json` into the folder of the drive and return its path.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    path = folder / "run.json"
+    text = json.dumps(report_values(report), indent=2, ensure_ascii=False) + "\n"
+    with reported(path):
+        partial_path(path).write_text(text, encoding="utf-8", errors="backslashreplace")
+    publish(path)
+    return path
+
+
+def report_values(report: RunReport) -> dict[str, object]:
+    """Return a report as JSON values; fractions become text such as '30000/1001'."""
+    values = _plain(asdict(report))
+    assert isinstance(values, dict)
+    return values
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that shape a result."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed as a package"
+    return versions
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Fraction):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
