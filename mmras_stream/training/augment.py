@@ -56,19 +56,66 @@ def paint_marking(
 
 
 def park_bonnet(image: Image, labels: Labels, rng: np.random.Generator) -> None:
-    """Cover the bottom with a car's bonnet that mirrors the scene; it has no class."""
+    """Cover the bottom with a bonnet that mirrors the scene, and perhaps a dashboard before it."""
     height, width = labels.shape
-    mask = np.zeros((height, width), np.float32)
-    rise = rng.uniform(0.04, 0.28) * height
-    centre = (int(rng.uniform(0.35, 0.65) * width), int(height + rise * rng.uniform(0.2, 2)))
-    axes = (int(rng.uniform(0.5, 1.3) * width), int(rise + centre[1] - height))
-    cv2.ellipse(mask, centre, axes, 0, 180, 360, 1.0, -1, cv2.LINE_AA)
     mirrored = cv2.GaussianBlur(image[::-1], (0, 0), rng.uniform(1, 6))
-    base = rng.uniform(5, 200) + rng.uniform(-15, 15, 3)
-    shine = rng.uniform(0.05, 0.6)
-    bonnet = np.clip(base * (1 - shine) + mirrored * shine, 0, 255)
-    image[:] = (image + (bonnet - image) * mask[..., None]).astype(np.uint8)
-    labels[mask > 0.5] = CLASSLESS
+    rise = rng.uniform(0.05, 0.32) * height
+    share, shine = rng.uniform(0, 1), rng.uniform(0.05, 0.6)
+    for _ in range(2 if rng.random() < 0.5 else 1):
+        mask = _dome(height, width, rise, rng)
+        base = rng.uniform(5, 200) + rng.uniform(-15, 15, 3)
+        cover = base * (1 - shine) + mirrored * shine
+        if rng.random() < 0.5:  # the far edge catches the light
+            below = np.roll(mask, max(1, round(rise * rng.uniform(0.03, 0.2))), axis=0)
+            cover = cover + ((mask - below).clip(0, 1) * rng.uniform(20, 160))[..., None]
+        image[:] = (image + (cover.clip(0, 255) - image) * mask[..., None]).astype(np.uint8)
+        labels[mask > 0.5] = CLASSLESS
+        rise, shine = rise * (0.3 + 0.5 * share), shine * 0.3
+
+
+def _dome(
+    height: int, width: int, rise: float, rng: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    mask = np.zeros((height, width), np.float32)
+    centre = (int(rng.uniform(0.3, 0.7) * width), int(height + rise * rng.uniform(0.2, 4)))
+    axes = (int(rng.uniform(0.5, 1.6) * width), int(rise + centre[1] - height))
+    cv2.ellipse(mask, centre, axes, rng.uniform(-4, 4), 180, 360, 1.0, -1, cv2.LINE_AA)
+    return mask
+
+
+def reflect_in_windscreen(image: Image, rng: np.random.Generator) -> None:
+    """Lay one to three pale streaks and blots over the picture, as glass does."""
+    height, width = image.shape[:2]
+    veil = np.zeros((height, width), np.float32)
+    for _ in range(rng.integers(1, 4)):
+        foot, lean = rng.uniform(0, width), rng.uniform(-0.15, 0.15) * width
+        top = rng.uniform(0.1, 0.8) * height
+        thin, thick = np.sort(rng.uniform(0.004, 0.05, 2) * width)
+        corners = [(foot + lean, top), (foot + lean + thin, top)]
+        corners += [(foot + thick, height), (foot, height)]
+        cv2.fillPoly(veil, [np.array(corners).astype(np.int32)], rng.uniform(0.1, 0.5))
+    veil = cv2.GaussianBlur(veil, (0, 0), rng.uniform(0.5, 3))[..., None]
+    image[:] = (image + (rng.uniform(150, 255, 3) - image) * veil).astype(np.uint8)
+
+
+def stamp_text(image: Image, labels: Labels, rng: np.random.Generator) -> None:
+    """Write date, time and speed near an edge, as recorders do; the letters have no class."""
+    height, width = labels.shape
+    digits = "".join(str(d) for d in rng.integers(0, 10, 14))
+    date, clock = f"20{digits[:2]}/{digits[2:4]}/{digits[4:6]}", f"{digits[6:8]}:{digits[8:10]}"
+    text = rng.choice([f"{date} {clock}:{digits[10:12]}", f"{digits[:2]} KM/H N{digits[2:8]}", date])
+    scale, thick = rng.uniform(0.25, 0.6), int(rng.integers(1, 3))
+    row = rng.choice([rng.uniform(0.04, 0.1), rng.uniform(0.9, 0.99)]) * height
+    place = (int(rng.uniform(-0.1, 0.7) * width), int(row))
+    bright = [(255, 255, 255), (255, 230, 60), (250, 120, 40), (230, 250, 230)]
+    colour = bright[rng.integers(len(bright))]
+    font = int(rng.choice([cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX]))
+    letters = np.zeros((height, width), np.uint8)
+    cv2.putText(letters, str(text), place, font, scale, 255, thick + 1)
+    if rng.random() < 0.6:
+        image[letters > 0] //= 4
+    cv2.putText(image, str(text), place, font, scale, colour, thick, cv2.LINE_AA)
+    labels[letters > 0] = CLASSLESS
 
 
 def photograph(image: Image, style: Augmentation, rng: np.random.Generator) -> Image:

@@ -80,6 +80,10 @@ class CropSource:
         self._paste_things(image, labels, weights, horizon, rng)
         if rng.random() < style.bonnet:
             augment.park_bonnet(image, labels, rng)
+        if rng.random() < style.reflection:
+            augment.reflect_in_windscreen(image, rng)
+        if rng.random() < style.text:
+            augment.stamp_text(image, labels, rng)
         image = augment.photograph(image, style, rng)
         return _to_cells(image, labels, weights)
 

@@ -36,6 +36,8 @@ class Augmentation:
     shadow: float
     marking: float
     bonnet: float
+    reflection: float
+    text: float
     blur: float
     noise: float
     compression: float
