@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -146,7 +146,7 @@ def _item(value: dict[str, object], *, first: bool) -> str:
     return ("\n" if first else ",\n") + json.dumps(value)
 
 
-def _check_mask(proposal: Proposal, rle: dict[str, object], annotation_id: int) -> None:
+def _check_mask(proposal: Proposal, rle: Mapping[str, object], annotation_id: int) -> None:
     box = [int(v) for v in mask_api.toBbox(rle)]
     area = int(mask_api.area(rle))
     if area != proposal.area or box != list(proposal.bbox_xywh):

@@ -12,19 +12,19 @@ from mmras_stream.atomic import partial_path, publish, reported
 from mmras_stream.settings import RunContext
 from mmras_stream.types import FrameResult
 
-SCHEMA = pa.schema(
-    [
-        ("frame_index", pa.int64()),
-        ("pts", pa.int64()),
-        ("seconds", pa.float64()),
-        ("max_score", pa.float32()),
-        ("mean_score", pa.float32()),
-        ("area", pa.int64()),
-        ("proposals", pa.int32()),
-        ("track_ids", pa.string()),
-    ]
-)
+COLUMNS: dict[str, pa.DataType] = {
+    "frame_index": pa.int64(),
+    "pts": pa.int64(),
+    "seconds": pa.float64(),
+    "max_score": pa.float32(),
+    "mean_score": pa.float32(),
+    "area": pa.int64(),
+    "proposals": pa.int32(),
+    "track_ids": pa.string(),
+}
 """`area` is in pixels of the frame; `track_ids` are separated by blanks."""
+
+SCHEMA = pa.schema(COLUMNS)
 
 ROWS_PER_GROUP = 2000
 

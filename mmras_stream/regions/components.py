@@ -1,0 +1,131 @@
+"""Connected regions of an anomaly map, measured in frame pixels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mmras_stream.regions.rle import encode_crop
+from mmras_stream.types import AnomalyMap, Mask, Proposal, ScoreMap
+
+_Integers: TypeAlias = npt.NDArray[np.int32]
+
+CELLS_OF_SMALLEST = 4
+"""Cells of the map that a proposal covers at least, where no minimum is given."""
+
+_REACH = 1
+"""Cells around a component in which a score between it and the background can still be high."""
+
+
+def find_regions(
+    anomaly_map: AnomalyMap, *, pts: int, threshold: float, min_area: int | None = None
+) -> tuple[Proposal, ...]:
+    """Return the 8-connected regions whose score is above a threshold, strangest first.
+
+    Regions are told apart on the map's grid. The mask of each is where its scores, enlarged
+    bilinearly to the frame, are above the threshold: holes stay, and two regions never share a
+    pixel, since four neighbouring cells are never part of two regions.
+
+    Args:
+        anomaly_map: Scores without NaN or infinity.
+        pts: Of the frame.
+        threshold: In units of the scores; a score equal to it is not above it.
+        min_area: Frame pixels that a mask has at least; None means four cells of the map.
+
+    Raises:
+        ValueError: a score is not a number.
+    """
+    scores = anomaly_map.scores
+    peak = float(scores.max())
+    if not math.isfinite(peak):
+        raise ValueError(
+            f"the anomaly map of frame {anomaly_map.frame_index} holds a score of {peak}; "
+            "a scorer must give finite numbers"
+        )
+    if peak <= threshold:
+        return ()
+    strange = (scores > threshold).view(np.uint8)
+    _, labels, stats, _ = cast(
+        "tuple[int, _Integers, _Integers, object]",
+        cv2.connectedComponentsWithStats(strange, connectivity=8),
+    )
+    least = CELLS_OF_SMALLEST * anomaly_map.pixels_per_cell if min_area is None else min_area
+    found: list[Proposal] = []
+    for label in _large_enough(stats, least / anomaly_map.pixels_per_cell):
+        component = _Component(label, tuple(stats[label, : cv2.CC_STAT_AREA].tolist()))
+        place = _cut(component, labels, anomaly_map, threshold)
+        if place is not None and np.count_nonzero(place[0]) >= least:
+            found.append(_measured(component, place, labels, anomaly_map, pts=pts))
+    return tuple(sorted(found, key=lambda p: (-p.score, p.bbox_xywh[1], p.bbox_xywh[0])))
+
+
+@dataclass(frozen=True, slots=True)
+class _Component:
+    label: int
+    cells_xywh: tuple[int, ...]
+
+
+def _large_enough(stats: _Integers, least_cells: float) -> list[int]:
+    """Return the labels whose enlarged mask may reach an area; a mask grows by < 1 cell a side."""
+    most = (stats[1:, cv2.CC_STAT_WIDTH] + 1) * (stats[1:, cv2.CC_STAT_HEIGHT] + 1)
+    return [1 + int(number) for number in np.flatnonzero(most >= least_cells)]
+
+
+def _cut(
+    component: _Component, labels: _Integers, anomaly_map: AnomalyMap, threshold: float
+) -> tuple[Mask, int, int] | None:
+    """Return the tight mask of a component, its left and its top; None if it holds no pixel."""
+    map_height, map_width = labels.shape
+    x, y, w, h = component.cells_xywh
+    rows, above = _aligned(y - _REACH, y + h + _REACH, map_height, anomaly_map.frame_height)
+    columns, before = _aligned(x - _REACH, x + w + _REACH, map_width, anomaly_map.frame_width)
+    scores, own = anomaly_map.scores[rows, columns], labels[rows, columns]
+    # Other regions are lowered, not cut off: no patch of four cells mixes them with this one.
+    alone: ScoreMap = np.where((own == component.label) | (own == 0), scores, scores.min())
+    size = (before.stop - before.start, above.stop - above.start)
+    mask: Mask = cv2.resize(alone, size, interpolation=cv2.INTER_LINEAR) > threshold
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+    if width == 0:
+        return None
+    return mask[top : top + height, left : left + width], left + before.start, top + above.start
+
+
+def _measured(
+    component: _Component,
+    place: tuple[Mask, int, int],
+    labels: _Integers,
+    anomaly_map: AnomalyMap,
+    *,
+    pts: int,
+) -> Proposal:
+    mask, left, top = place
+    x, y, w, h = component.cells_xywh
+    cells = slice(y, y + h), slice(x, x + w)
+    size = anomaly_map.frame_height, anomaly_map.frame_width
+    return Proposal(
+        frame_index=anomaly_map.frame_index,
+        pts=pts,
+        bbox_xywh=(left, top, mask.shape[1], mask.shape[0]),
+        area=int(np.count_nonzero(mask)),
+        rle=encode_crop(mask, top=top, left=left, size=size),
+        score=float(anomaly_map.scores[cells][labels[cells] == component.label].max()),
+    )
+
+
+def _aligned(begin: int, end: int, cells: int, pixels: int) -> tuple[slice, slice]:
+    """Widen a range of cells until both its ends lie on the border of a pixel.
+
+    Only then does enlarging the crop sample the same places as enlarging the whole map.
+    """
+    periods = math.gcd(cells, pixels)
+    step = cells // periods
+    first = max(0, begin) // step
+    last = -(-min(end, cells) // step)
+    return slice(first * step, last * step), slice(
+        first * pixels // periods, last * pixels // periods
+    )
