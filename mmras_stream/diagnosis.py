@@ -32,10 +32,7 @@ def examine() -> list[Finding]:
 
 
 def _python() -> Finding:
-    seen = platform.python_version()
-    if sys.version_info < (3, 11):
-        return Finding("python", "fault", seen, "install Python 3.11 or newer")
-    return Finding("python", "ok", seen)
+    return Finding("python", "ok", f"{platform.python_version()} at {sys.executable}")
 
 
 def _torch() -> list[Finding]:
@@ -58,11 +55,17 @@ def _codecs() -> list[Finding]:
     libraries = av.library_versions
     numbers = ".".join(str(part) for part in libraries.get("libavcodec", ()))
     findings = [Finding("FFmpeg", "ok", f"libavcodec {numbers}, PyAV {av.__version__}")]
-    for kind, mode, names in (("decoders", "r", DECODERS), ("encoders", "w", ENCODERS)):
+    kinds: tuple[tuple[str, Literal["r", "w"], tuple[str, ...]], ...] = (
+        ("decoders", "r", DECODERS),
+        ("encoders", "w", ENCODERS),
+    )
+    for kind, mode, names in kinds:
         missing = [name for name in names if not _has_codec(name, mode)]
         seen = ", ".join(name for name in names if name not in missing)
         state: Literal["ok", "note", "fault"] = "ok" if not missing else "note"
-        remedy = f"without {', '.join(missing)}; pip install --force-reinstall av" if missing else ""
+        remedy = (
+            f"without {', '.join(missing)}; pip install --force-reinstall av" if missing else ""
+        )
         if kind == "encoders" and missing:
             state = "fault"
         findings.append(Finding(kind, state, seen or "none", remedy))
@@ -89,7 +92,9 @@ def _weights() -> Finding:
         return Finding("embedded weights", "fault", str(error), "reinstall mmras-stream")
     except ImportError as error:
         return Finding("embedded weights", "fault", repr(error), "see the lines above")
-    return Finding("embedded weights", "ok", f"sha256 {card.sha256[:12]}, threshold {card.threshold}")
+    return Finding(
+        "embedded weights", "ok", f"sha256 {card.sha256[:12]}, threshold {card.threshold}"
+    )
 
 
 def _plugins() -> list[Finding]:

@@ -306,6 +306,7 @@ def _export_warnings(exporters: Iterable[Exporter]) -> Sequence[str]:
 
 
 def is_pictures(path: Path | str) -> bool:
+    """Tell whether a path is a folder that holds pictures, or a pattern such as 'trip/*.jpg'."""
     where = Path(path)
     if where.is_dir():
         return any(child.suffix.lower() in PICTURES for child in where.iterdir())

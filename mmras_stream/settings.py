@@ -197,7 +197,7 @@ def _read(path: Path) -> dict[str, dict[str, object]]:
 _SECTIONS = ", ".join(f"[{section.name}]" for section in fields(Settings))
 
 
-def _section(name: str, values: Mapping[str, object]) -> Any:  # Any: one of the classes above
+def _section(name: str, values: Mapping[str, object]) -> Any:  # noqa: ANN401 - one of the classes above
     classes = get_type_hints(Settings)
     if name not in classes:
         raise SettingsError(_unknown("section", name, list(classes)))

@@ -32,7 +32,7 @@ the best frames of each find, a timeline of scores, and run.json.
 
 
 @reported
-def annotate(  # noqa: PLR0913 - one parameter per option is how Typer reads a command
+def annotate(
     drives: Annotated[
         list[str],
         typer.Argument(help="Videos, folders of pictures, or quoted patterns like 'trip/*.mp4'."),
@@ -48,9 +48,7 @@ def annotate(  # noqa: PLR0913 - one parameter per option is how Typer reads a c
     every: Annotated[float | None, typer.Option(help="Look once in so many seconds.")] = None,
     stride: Annotated[int | None, typer.Option(help="Look at each n-th frame.")] = None,
     decoder: Annotated[str | None, typer.Option(help="auto, pyav, images or decord.")] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="'embedded' or a .safetensors file.")
-    ] = None,
+    weights: Annotated[str | None, typer.Option(help="'embedded' or a .safetensors file.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     input_width: Annotated[
@@ -82,7 +80,7 @@ def annotate(  # noqa: PLR0913 - one parameter per option is how Typer reads a c
     from mmras_stream.settings import load
 
     show_log(verbose=verbose)
-    chosen = {
+    chosen: dict[str, dict[str, object]] = {
         "video": {
             "start_seconds": start,
             "end_seconds": end,
@@ -115,7 +113,9 @@ def annotate(  # noqa: PLR0913 - one parameter per option is how Typer reads a c
         for section, values in chosen.items()
     }
     settings = load(config, given)
-    _annotate_all(expanded(drives), out, settings, overwrite=overwrite, as_json=as_json, quiet=quiet)
+    _annotate_all(
+        expanded(drives), out, settings, overwrite=overwrite, as_json=as_json, quiet=quiet
+    )
 
 
 def expanded(drives: list[str]) -> list[str]:
@@ -128,7 +128,7 @@ def expanded(drives: list[str]) -> list[str]:
         if Path(drive).exists() or not glob.has_magic(drive) or is_pictures(drive):
             paths.append(drive)
             continue
-        matches = sorted(glob.glob(drive, recursive=True))
+        matches = sorted(glob.glob(drive, recursive=True))  # noqa: PTH207 - takes absolute patterns
         if not matches:
             raise VideoError(f"no file matches {drive!r}")
         paths += matches

@@ -31,7 +31,9 @@ def bench(
     settings = load(overrides={"model": chosen, "video": {"end_seconds": seconds}})
     costs = measure(drive, settings)
     if as_json:
-        print_json({**asdict(costs), "overhead": costs.overhead, "cpu_overhead": costs.cpu_overhead})
+        print_json(
+            {**asdict(costs), "overhead": costs.overhead, "cpu_overhead": costs.cpu_overhead}
+        )
         return
     typer.echo(f"{drive}: {costs.frames} frames of {costs.width}x{costs.height}")
     for name, part in costs.parts.items():

@@ -33,9 +33,10 @@ def drive_progress(drive: str, settings: Settings, *, quiet: bool) -> Iterator[O
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        fields = {"frames": 0, "rate": 0.0, "real_time": 0.0, "proposals": 0, "things": 0}
         # total=None makes rich's bar pulse until the first frame tells how long the drive is
-        task = progress.add_task(_printable(drive), total=None, **fields)
+        task = progress.add_task(
+            _printable(drive), total=None, frames=0, rate=0.0, real_time=0.0, proposals=0, things=0
+        )
         first_seconds: list[float] = []
 
         def observe(result: FrameResult, tally: Tally) -> None:

@@ -19,7 +19,8 @@ Interrupted training goes on where it stopped when the same command is given aga
 @reported
 def train(
     recipe: Annotated[
-        str, typer.Argument(help="A TOML file, or 'embedded' for the recipe of the built-in weights.")
+        str,
+        typer.Argument(help="A TOML file, or 'embedded' for the recipe of the built-in weights."),
     ],
     data: Annotated[Path, typer.Option(help="Folder that the paths in the recipe start from.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The .safetensors file to write.")],

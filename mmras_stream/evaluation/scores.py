@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from mmras_stream.errors import DataError
@@ -21,18 +23,15 @@ def add_sample(pool: PixelPool, sample: Sample, model: Model) -> None:
     Raises:
         DataError: the picture or its mask cannot be read, or their sizes differ.
     """
-    picture = cv2.imread(str(sample.image))
-    gt_mask = cv2.imread(str(sample.gt_mask), cv2.IMREAD_UNCHANGED)
-    for path, read in ((sample.image, picture), (sample.gt_mask, gt_mask)):
-        if read is None:
-            raise DataError(f"cannot read {path}")
+    picture = _read(sample.image, cv2.IMREAD_COLOR)
+    gt_mask = _read(sample.gt_mask, cv2.IMREAD_UNCHANGED)
     if gt_mask.shape != picture.shape[:2]:
         raise DataError(
             f"{sample.image.name} is {picture.shape[1]}x{picture.shape[0]}, its mask "
             f"{sample.gt_mask} has shape {gt_mask.shape}; a mask is one channel of equal size"
         )
-    image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(np.uint8)
-    pool.add(score_picture(image, model), gt_mask.astype(np.uint8), name=sample.image.name)
+    image = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+    pool.add(score_picture(image, model), gt_mask, name=sample.image.name)
 
 
 def score_picture(image: Image, model: Model) -> ScoreMap:
@@ -44,3 +43,10 @@ def score_picture(image: Image, model: Model) -> ScoreMap:
     height, width = image.shape[:2]
     enlarged = cv2.resize(anomaly_map.scores, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(enlarged, np.float32)
+
+
+def _read(path: Path, how: int) -> npt.NDArray[np.uint8]:
+    picture = cv2.imread(str(path), how)
+    if picture is None or picture.dtype != np.uint8:
+        raise DataError(f"cannot read {path} as a picture of 8 bits")
+    return np.asarray(picture, np.uint8)

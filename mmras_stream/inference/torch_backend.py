@@ -23,9 +23,8 @@ class TorchBackend:
         self._precision = _precision(settings.precision, self._device)
         self._input_width = settings.input_width
         fold_batch_norms(network)
-        self._network = network.to(
-            self._device, self._precision, memory_format=torch.channels_last
-        ).requires_grad_(requires_grad=False)
+        network.to(self._device, self._precision).requires_grad_(requires_grad=False)
+        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
 
     @property
     def weights_sha256(self) -> str:
@@ -74,7 +73,9 @@ def _device(name: str) -> torch.device:
     except RuntimeError as error:
         raise SettingsError(f"no device called {name!r}; try auto, cpu, cuda or cuda:0") from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise SettingsError(f"device {name!r} asked for, but PyTorch sees no CUDA; try --device cpu")
+        raise SettingsError(
+            f"device {name!r} asked for, but PyTorch sees no CUDA; try --device cpu"
+        )
     return device
 
 
@@ -87,5 +88,7 @@ def _precision(name: str, device: torch.device) -> torch.dtype:
 
 def _cpu_multiplies_bfloat16() -> bool:
     """Tell whether the CPU has instructions for it; without them bfloat16 is slower."""
-    known = getattr(torch.cpu, "get_capabilities", dict)()  # absent before PyTorch 2.9
+    known: dict[str, object] = getattr(
+        torch.cpu, "get_capabilities", dict
+    )()  # absent before PyTorch 2.9
     return bool(known.get("avx512_bf16") or known.get("amx_bf16"))

@@ -107,7 +107,9 @@ def load_network(path: Path) -> tuple[CompactNetwork, WeightsCard]:
         )
     network = CompactNetwork(card.config)
     try:
-        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
+        network.load_state_dict(
+            {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+        )
     except RuntimeError as error:
         first = str(error).strip().splitlines()[-1].strip()
         raise CheckpointError(f"{path} does not fit the network it describes: {first}") from error

@@ -14,18 +14,18 @@ from mmras_stream.types import Image
 def cast_shadow(image: Image, rng: np.random.Generator) -> None:
     """Darken one to four polygons as trees and buildings do, or lighten them as reflections do."""
     height, width = image.shape[:2]
-    shade = np.zeros((height, width), np.float32)
+    shade: npt.NDArray[np.float32] = np.zeros((height, width), np.float32)
     for _ in range(rng.integers(1, 5)):
         centre = rng.uniform([0, height * 0.3], [width, height])
         reach = rng.uniform(0.04, 0.4) * np.array([width, height * rng.uniform(0.2, 0.8)])
         angle = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(4, 12))))
         ring = np.stack([np.cos(angle), np.sin(angle)], 1) * rng.uniform(0.3, 1, (angle.size, 1))
         cv2.fillPoly(shade, [(centre + ring * reach).astype(np.int32)], 1.0)
-    shade = cv2.GaussianBlur(shade, (0, 0), rng.uniform(0.6, 4))[..., None]
+    soft = cv2.GaussianBlur(shade, (0, 0), rng.uniform(0.6, 4))[..., None]
     if rng.random() < 0.8:
-        image[:] = (image * (1 - shade * rng.uniform(0.25, 0.65))).astype(np.uint8)
+        image[:] = (image * (1 - soft * rng.uniform(0.25, 0.65))).astype(np.uint8)
     else:
-        image[:] = (image + (255.0 - image) * shade * rng.uniform(0.05, 0.3)).astype(np.uint8)
+        image[:] = (image + (255.0 - image) * soft * rng.uniform(0.05, 0.3)).astype(np.uint8)
 
 
 def paint_marking(
@@ -86,7 +86,7 @@ def _dome(
 def reflect_in_windscreen(image: Image, rng: np.random.Generator) -> None:
     """Lay one to three pale streaks and blots over the picture, as glass does."""
     height, width = image.shape[:2]
-    veil = np.zeros((height, width), np.float32)
+    veil: npt.NDArray[np.float32] = np.zeros((height, width), np.float32)
     for _ in range(rng.integers(1, 4)):
         foot, lean = rng.uniform(0, width), rng.uniform(-0.15, 0.15) * width
         top = rng.uniform(0.1, 0.8) * height
@@ -94,8 +94,8 @@ def reflect_in_windscreen(image: Image, rng: np.random.Generator) -> None:
         corners = [(foot + lean, top), (foot + lean + thin, top)]
         corners += [(foot + thick, height), (foot, height)]
         cv2.fillPoly(veil, [np.array(corners).astype(np.int32)], rng.uniform(0.1, 0.5))
-    veil = cv2.GaussianBlur(veil, (0, 0), rng.uniform(0.5, 3))[..., None]
-    image[:] = (image + (rng.uniform(150, 255, 3) - image) * veil).astype(np.uint8)
+    soft = cv2.GaussianBlur(veil, (0, 0), rng.uniform(0.5, 3))[..., None]
+    image[:] = (image + (rng.uniform(150, 255, 3) - image) * soft).astype(np.uint8)
 
 
 def stamp_text(image: Image, labels: Labels, rng: np.random.Generator) -> None:
@@ -103,7 +103,9 @@ def stamp_text(image: Image, labels: Labels, rng: np.random.Generator) -> None:
     height, width = labels.shape
     digits = "".join(str(d) for d in rng.integers(0, 10, 14))
     date, clock = f"20{digits[:2]}/{digits[2:4]}/{digits[4:6]}", f"{digits[6:8]}:{digits[8:10]}"
-    text = rng.choice([f"{date} {clock}:{digits[10:12]}", f"{digits[:2]} KM/H N{digits[2:8]}", date])
+    text = rng.choice(
+        [f"{date} {clock}:{digits[10:12]}", f"{digits[:2]} KM/H N{digits[2:8]}", date]
+    )
     scale, thick = rng.uniform(0.25, 0.6), int(rng.integers(1, 3))
     row = rng.choice([rng.uniform(0.04, 0.1), rng.uniform(0.9, 0.99)]) * height
     place = (int(rng.uniform(-0.1, 0.7) * width), int(row))

@@ -103,9 +103,7 @@ class CropSource:
         if rng.random() < 0.5:
             matrix[0] = [-across, 0, left + across * width]
         size = (schedule.crop_width, schedule.crop_height)
-        source = picture.image
-        if across < 0.7:
-            source = cv2.blur(source, (2, 2))
+        source = cv2.blur(picture.image, (2, 2)) if across < 0.7 else picture.image
         image = cv2.warpAffine(source, matrix, size, borderMode=cv2.BORDER_REFLECT_101)
         labels = cv2.warpAffine(
             _marked(picture), matrix, size, flags=cv2.INTER_NEAREST, borderValue=(IGNORE,)
@@ -145,7 +143,8 @@ class CropSource:
         how = self._recipe.outliers
         chance = rng.random()
         if chance < how.cutout_share:
-            return self._cutouts[rng.integers(len(self._cutouts))]
+            chosen: Cutout = self._cutouts[rng.integers(len(self._cutouts))]
+            return chosen
         texture = self._texture(rng)
         if chance < how.cutout_share + how.box_share:
             return outliers.box_cutout(texture, rng)
@@ -197,9 +196,8 @@ def _to_cells(image: Image, labels: Labels, weights: npt.NDArray[np.float32]) ->
     unknown = (labels == IGNORE) | (labels == DOUBTFUL)
     target = (strange > 0.4).astype(np.float32)
     target[(target == 0) & ((strange > 0.05) | unknown[middle])] = -1
-    return Crop(
-        image, classes, target, cv2.resize(weights, size, interpolation=cv2.INTER_NEAREST)
-    )
+    cells = cv2.resize(weights, size, interpolation=cv2.INTER_NEAREST)
+    return Crop(image, classes, target, np.asarray(cells, np.float32))
 
 
 def _load_source(source: Source, data: Path) -> list[Picture]:
@@ -228,9 +226,9 @@ def _load_drawn(recipe: Recipe) -> list[Picture]:
 
     pictures = []
     for scene_number in range(recipe.drawn.scenes):
-        clear = {"obstacle": None} if scene_number % 4 == 0 else {}
+        obstacle = None if scene_number % 4 == 0 else "auto"
         seed = recipe.seed * 10_000 + scene_number
-        scene = RoadScene(SceneSettings(height=270, width=480, seed=seed, **clear))
+        scene = RoadScene(SceneSettings(height=270, width=480, seed=seed, obstacle=obstacle))
         numbers = np.linspace(0, len(scene) - 1, recipe.drawn.frames_per_scene).astype(int)
         for number in numbers:
             drawn = scene.frame(int(number))

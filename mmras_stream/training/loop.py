@@ -50,7 +50,8 @@ class Trainer:
         self._crops = CropSource(recipe, data)
         torch.manual_seed(recipe.seed)
         network = CompactNetwork(CompactConfig(classes=recipe.classes))
-        self._network = network.to(self._device, memory_format=torch.channels_last).train()
+        network.to(self._device).train()
+        self._network: CompactNetwork = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         self._average = copy.deepcopy(self._network).requires_grad_(requires_grad=False)
         schedule = recipe.schedule
         self._optimizer = torch.optim.AdamW(

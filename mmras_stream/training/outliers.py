@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -54,7 +55,7 @@ def load_cutouts(folder: Path) -> list[Cutout]:
         picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if picture is None or picture.ndim != 3 or picture.shape[2] != 4:
             continue
-        alpha = picture[..., 3].astype(np.float32) / 255
+        alpha = picture[..., 3].astype(np.float32) / np.float32(255)
         rows, cols = np.nonzero(alpha > 0.5)
         if rows.size:
             box = np.s_[rows.min() : rows.max() + 1, cols.min() : cols.max() + 1]
@@ -146,16 +147,17 @@ def paste(
         picture, alpha = picture[:, ::-1], alpha[:, ::-1]
     sigma = rng.uniform(0.3, 1.2)
     border = int(np.ceil(2 * sigma)) + 1
-    picture = cv2.copyMakeBorder(picture, *[border] * 4, cv2.BORDER_REPLICATE)
-    alpha = cv2.copyMakeBorder(np.ascontiguousarray(alpha), *[border] * 4, cv2.BORDER_CONSTANT)
-    alpha = cv2.GaussianBlur(alpha, (0, 0), sigma)
+    picture = _bordered(picture, border, cv2.BORDER_REPLICATE)
+    alpha = _bordered(np.ascontiguousarray(alpha), border, cv2.BORDER_CONSTANT)
+    alpha = np.asarray(cv2.GaussianBlur(alpha, (0, 0), sigma), np.float32)
     top, left = foot[0] - size[1] - border, foot[1] - size[0] // 2 - border
     there, here = _overlap(labels.shape, alpha.shape, top, left)
     if here[0].stop <= here[0].start or here[1].stop <= here[1].start:
         return
     if rng.random() < 0.5:
         _contact_shadow(image, foot, size, rng)
-    alpha, ground = alpha[here], image[there].astype(np.float32)
+    alpha = np.asarray(alpha[here], np.float32)
+    ground = image[there].astype(np.float32)
     lit = _matched(picture[here].astype(np.float32), alpha, ground, rng)
     image[there] = (ground + alpha[..., None] * (lit - ground)).astype(np.uint8)
     core, region = alpha > 0.6, labels[there]
@@ -191,10 +193,10 @@ def _contact_shadow(
     there, here = _overlap(image.shape[:2], (4 * depth, 4 * reach), top, left)
     if here[0].stop <= here[0].start or here[1].stop <= here[1].start:
         return
-    dark = np.zeros((4 * depth, 4 * reach), np.float32)
+    dark: npt.NDArray[np.float32] = np.zeros((4 * depth, 4 * reach), np.float32)
     cv2.ellipse(dark, (2 * reach, 2 * depth), (reach, depth), 0, 0, 360, 1.0, -1)
-    dark = cv2.GaussianBlur(dark, (0, 0), max(1.0, depth / 2))[here]
-    factor = 1 - dark[..., None] * rng.uniform(0.2, 0.6)
+    soft = cv2.GaussianBlur(dark, (0, 0), max(1.0, depth / 2))[here]
+    factor = 1 - soft[..., None] * rng.uniform(0.2, 0.6)
     image[there] = (image[there] * factor).astype(np.uint8)
 
 
@@ -210,14 +212,21 @@ def _overlap(
 def _plain_colour(image: Image, rng: np.random.Generator) -> Image:
     grain = image.astype(np.float32).mean(axis=2, keepdims=True)
     grain = (grain - grain.mean()) * rng.uniform(0.0, 0.5)
-    return np.clip(rng.uniform(10, 245, 3) + grain, 0, 255).astype(np.uint8)
+    coloured: Image = np.clip(rng.uniform(10, 245, 3) + grain, 0, 255).astype(np.uint8)
+    return coloured
 
 
 def _shaded(image: Image, rng: np.random.Generator) -> Image:
     height, width = image.shape[:2]
-    down = np.linspace(*rng.uniform(0.7, 1.25, 2), height, dtype=np.float32)[:, None]
-    across = np.linspace(*rng.uniform(0.8, 1.2, 2), width, dtype=np.float32)[None]
-    return np.clip(image * (down * across)[..., None], 0, 255).astype(np.uint8)
+    top, bottom, left, right = (float(v) for v in rng.uniform(0.75, 1.25, 4))
+    down = np.linspace(top, bottom, height, dtype=np.float32)[:, None]
+    across = np.linspace(left, right, width, dtype=np.float32)[None]
+    shaded: Image = np.clip(image * (down * across)[..., None], 0, 255).astype(np.uint8)
+    return shaded
+
+
+def _bordered(pixels: npt.NDArray[Any], border: int, how: int) -> npt.NDArray[Any]:
+    return np.asarray(cv2.copyMakeBorder(pixels, border, border, border, border, how))
 
 
 def _square(rng: np.random.Generator) -> npt.NDArray[np.float64]:

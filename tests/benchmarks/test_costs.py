@@ -60,7 +60,8 @@ def looped(clip: Path, path: Path, *, minutes: float) -> Path:
     """Repeat a clip without encoding it again."""
     with av.open(str(path), "w") as out:
         target, shift = None, 0
-        while target is None or shift * target.time_base < 60 * minutes:
+        seconds = 0.0
+        while seconds < 60 * minutes:
             with av.open(str(clip)) as source:
                 stream = source.streams.video[0]
                 target = target or out.add_stream_from_template(stream)
@@ -71,5 +72,7 @@ def looped(clip: Path, path: Path, *, minutes: float) -> Path:
                     packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
                     packet.stream = target
                     out.mux(packet)
+                assert stream.time_base is not None
                 shift += stream.duration
+                seconds = float(shift * stream.time_base)
     return path

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -16,6 +15,8 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
+
+from commands import shown_at
 
 pytestmark = pytest.mark.footage
 
@@ -64,12 +65,6 @@ def annotated(clip: str, footage: Path, out: Path, *options: str) -> Path:
     return folder
 
 
-def times(path: Path) -> list[Fraction]:
-    with av.open(str(path)) as container:
-        frames = container.decode(video=0)
-        return [frame.pts * frame.time_base for frame in frames if frame.pts is not None]
-
-
 def audio(path: Path) -> Iterator[bytes]:
     with av.open(str(path)) as container:
         for packet in container.demux(audio=0):
@@ -82,7 +77,7 @@ def test_every_clip_gives_whole_files(clip: str, footage: Path, out: Path) -> No
     source = footage / f"{clip}.mp4"
     folder = annotated(clip, footage, out, *(QUICK if clip in OTHERS else ()))
     assert json.loads((folder / "run.json").read_text())["warnings"] == []
-    assert times(folder / "overlay.mp4") == times(source)
+    assert shown_at(folder / "overlay.mp4") == shown_at(source)
     assert list(audio(folder / "overlay.mp4")) == list(audio(source))
     coco = COCO(str(folder / "proposals.coco.json"))
     for annotation in coco.anns.values():

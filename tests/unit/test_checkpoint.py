@@ -54,13 +54,13 @@ def test_no_file_is_left_behind_under_a_temporary_name(weights: Path) -> None:
 
 
 def test_missing_weights_are_named() -> None:
-    with pytest.raises(CheckpointError, match="no weights at nowhere.safetensors; give"):
+    with pytest.raises(CheckpointError, match=r"no weights at nowhere.safetensors; give"):
         weights_path("nowhere.safetensors")
 
 
 def test_a_truncated_file_is_refused(weights: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(CheckpointError, match="cannot read weights .* whole safetensors file"):
+    with pytest.raises(CheckpointError, match=r"cannot read weights .* whole safetensors file"):
         load_network(weights)
 
 
@@ -75,7 +75,7 @@ def test_a_flipped_bit_is_noticed(weights: Path) -> None:
 def test_another_architecture_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     save_file({"x": torch.zeros(1)}, path, {"format": "pt"})
-    with pytest.raises(CheckpointError, match="holds another architecture .format 'pt'"):
+    with pytest.raises(CheckpointError, match=r"holds another architecture .format 'pt'"):
         load_network(path)
 
 

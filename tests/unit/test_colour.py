@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
-from clips import picture
 
+from clips import picture
 from mmras_stream.types import ColourMatrix, Frame, PixelFormat
 from mmras_stream.video.colour import rgb_to_yuv_matrix, to_rgb, yuv_to_rgb_matrix
 from mmras_stream.video.planes import PlaneReader
@@ -51,8 +51,8 @@ def test_colours_match_those_of_ffmpeg(
     frame = stored_as(name, matrix, full_range=full_range)
     ours = as_frame(frame)
     assert (ours.pixel_format.matrix, ours.pixel_format.full_range) == (matrix, full_range)
-    # Without the flag swscale's quick path for 10 bits is too dark by 2 levels.
-    accurate = Interpolation.BILINEAR | Interpolation.ACCURATE_RND
+    # Without the flags swscale's quick path for 10 bits is too dark by 2 levels.
+    accurate = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
     theirs = frame.reformat(format="rgb24", interpolation=accurate).to_ndarray()
     difference = np.abs(to_rgb(ours).astype(int) - theirs)
     assert difference.max() <= 3

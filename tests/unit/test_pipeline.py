@@ -20,9 +20,7 @@ def process(
     decoder: FakeDecoder, backend: FakeBackend, scorer: FakeScorer | None = None
 ) -> list[FrameResult]:
     model = Model(backend, scorer or FakeScorer(), threshold=0.5)
-    with closing(
-        stream(decoder, model, NoSmoother(SETTINGS), OverlapTracker(SETTINGS))
-    ) as results:
+    with closing(stream(decoder, model, NoSmoother(SETTINGS), OverlapTracker(SETTINGS))) as results:
         return list(results)
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -8,6 +10,14 @@ from mmras_stream.errors import DataError
 from mmras_stream.evaluation.pixel import PixelPool, pixel_metrics
 
 Floats = npt.NDArray[np.float32]
+
+
+def floats(values: Sequence[object]) -> Floats:
+    return np.array(values, np.float32)
+
+
+def labels(values: Sequence[object]) -> npt.NDArray[np.uint8]:
+    return np.array(values, np.uint8)
 
 
 def slow_metrics(strange: Floats, ordinary: Floats) -> tuple[float, float, float]:
@@ -43,16 +53,16 @@ def test_metrics_equal_their_definitions(seed: int) -> None:
 
 def test_a_pool_leaves_ignored_pixels_out_and_adds_up_pictures() -> None:
     pool = PixelPool()
-    pool.add(np.float32([[9, 1, 5]]), np.uint8([[1, 0, 255]]))
-    pool.add(np.float32([[2, 3]]), np.uint8([[1, 0]]))
+    pool.add(floats([[9, 1, 5]]), labels([[1, 0, 255]]))
+    pool.add(floats([[2, 3]]), labels([[1, 0]]))
     metrics = pool.metrics()
     assert (metrics.anomaly_pixels, metrics.ordinary_pixels) == (2, 2)
-    assert metrics == pixel_metrics(np.float32([9, 2]), np.float32([1, 3]))
+    assert metrics == pixel_metrics(floats([9, 2]), floats([1, 3]))
     assert pool.metrics() == metrics
 
 
 @pytest.mark.parametrize(
-    ("scores", "labels", "message"),
+    ("scores", "numbers", "message"),
     [
         ([[1.0, 2.0]], [[1]], r"a.jpg: scores are \(1, 2\), the mask is \(1, 1\)"),
         ([[float("nan")]], [[1]], "a.jpg: a score is not a finite number"),
@@ -60,10 +70,10 @@ def test_a_pool_leaves_ignored_pixels_out_and_adds_up_pictures() -> None:
     ],
 )
 def test_a_picture_that_cannot_be_counted_is_named(
-    scores: list[list[float]], labels: list[list[int]], message: str
+    scores: list[list[float]], numbers: list[list[int]], message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
-        PixelPool().add(np.float32(scores), np.uint8(labels), name="a.jpg")
+        PixelPool().add(floats(scores), labels(numbers), name="a.jpg")
 
 
 @pytest.mark.parametrize(("label", "missing"), [(0, "anomalous"), (1, "ordinary")])

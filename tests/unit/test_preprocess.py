@@ -56,7 +56,9 @@ def test_ten_bits_limited_range_give_what_eight_give() -> None:
     eight = PixelFormat(ColourMatrix.BT709, full_range=False)
     ten = PixelFormat(ColourMatrix.BT709, full_range=False, bits=10)
     inputs = [
-        network_input(batch_of(*planes, pixel_format=kind), (16, 32), mean=MEAN, std=STD, device=CPU)
+        network_input(
+            batch_of(*planes, pixel_format=kind), (16, 32), mean=MEAN, std=STD, device=CPU
+        )
         for planes, kind in (
             ((luma, chroma, chroma), eight),
             (tuple(p.to(torch.int16) * 4 for p in (luma, chroma, chroma)), ten),

@@ -100,9 +100,7 @@ def test_two_things_keep_apart_and_a_third_gets_a_new_id() -> None:
 
 def test_a_thing_seen_too_briefly_is_withheld() -> None:
     tracker = OverlapTracker(TemporalSettings(min_duration_seconds=0.2))
-    counts = [
-        len(tracker.update(frame(i, 50 * i), [region((10, 10, 10, 10))])) for i in range(6)
-    ]
+    counts = [len(tracker.update(frame(i, 50 * i), [region((10, 10, 10, 10))])) for i in range(6)]
     assert counts == [0, 0, 0, 0, 1, 1]
 
 

@@ -99,9 +99,7 @@ def test_a_pasted_thing_stands_on_its_foot_with_a_rim_that_is_not_counted() -> N
     image, labels = np.zeros((60, 80, 3), np.uint8), np.zeros((60, 80), np.uint8)
     thing = Cutout(np.full((20, 20, 3), 200, np.uint8), np.ones((20, 20), np.float32))
     weights = np.ones(labels.shape, np.float32)
-    paste(
-        image, labels, weights, thing, foot=(50, 40), height=10, rng=np.random.default_rng(0)
-    )
+    paste(image, labels, weights, thing, foot=(50, 40), height=10, rng=np.random.default_rng(0))
     rows, columns = np.nonzero(labels == OUTLIER)
     assert abs(int(rows.max()) - 49) <= 1
     assert (rows.max() - rows.min() + 1, columns.max() - columns.min() + 1) == (10, 10)
@@ -178,7 +176,7 @@ def test_a_damaged_checkpoint_is_refused(data: Path, recipe: Recipe, tmp_path: P
     trainer = Trainer(recipe, data, tmp_path / "w.safetensors")
     assert not trainer.resume()
     trainer.checkpoint_path.write_bytes(b"no checkpoint")
-    with pytest.raises(CheckpointError, match="cannot resume from .* delete it to start afresh"):
+    with pytest.raises(CheckpointError, match=r"cannot resume from .* delete it to start afresh"):
         trainer.resume()
 
 
@@ -218,5 +216,5 @@ def test_a_recipe_with_a_wrong_key_is_refused(
 
 
 def test_an_unknown_recipe_is_named() -> None:
-    with pytest.raises(SettingsError, match="no recipe 'embeded'.*try 'embedded'"):
+    with pytest.raises(SettingsError, match=r"no recipe 'embeded'.*try 'embedded'"):
         load_recipe("embeded")
