@@ -1,10 +1,12 @@
-"""Conformance tests for plugins, for their authors to run."""
+"""Conformance tests for plugins and fakes of their neighbours, for plugin authors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeAlias
@@ -13,7 +15,16 @@ import torch
 
 from mmras_stream.protocols import Decoder
 from mmras_stream.settings import VideoSettings
-from mmras_stream.types import Frame, FrameBatch
+from mmras_stream.types import (
+    AnomalyMap,
+    ColourMatrix,
+    Frame,
+    FrameBatch,
+    FrameResult,
+    PixelFormat,
+    SegmentationOutput,
+    VideoInfo,
+)
 
 DecoderFactory: TypeAlias = Callable[[Path | str, VideoSettings], Decoder]
 
@@ -126,3 +137,103 @@ def _times(frames: list[Frame]) -> list[tuple[int, int]]:
 
 def _same_planes(a: Frame, b: Frame) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a.planes, b.planes, strict=True))
+
+
+@dataclass
+class FakeDecoder:
+    """Yields dark pictures with a bright square, slower than they are consumed; can fail on one."""
+
+    count: int = 20
+    batch_size: int = 4
+    fails_at: int | None = None
+    """Index of the frame whose batch raises OSError."""
+    seconds_per_frame: float = 0.001
+    decoded: int = 0
+    closed: bool = False
+    decoding: bool = False
+    warnings: tuple[str, ...] = ()
+    info: VideoInfo = field(
+        default_factory=lambda: VideoInfo(
+            "fake", 32, 48, Fraction(25), Fraction(1, 25), None, duration_seconds=None
+        )
+    )
+
+    def __iter__(self) -> Iterator[FrameBatch]:
+        for first in range(0, self.count, self.batch_size):
+            index = tuple(range(first, min(first + self.batch_size, self.count)))
+            self.decoding = True
+            time.sleep(self.seconds_per_frame * len(index))
+            self.decoding = False
+            if self.fails_at in index:
+                raise OSError("bad packet")
+            self.decoded += len(index)
+            yield self._batch(index)
+
+    def _batch(self, index: tuple[int, ...]) -> FrameBatch:
+        luma = torch.full((len(index), self.info.height, self.info.width), 16, dtype=torch.uint8)
+        luma[:, 8:16, 16:32] = 235
+        chroma = torch.full((len(index), 16, 24), 128, dtype=torch.uint8)
+        limited = PixelFormat(ColourMatrix.BT601, full_range=False)
+        return FrameBatch(index, index, self.info.time_base, (luma, chroma, chroma), limited)
+
+    def close(self) -> None:
+        """Remember it, and refuse to be closed while decoding, as FFmpeg does by crashing."""
+        assert not self.decoding, "closed under the decoding thread: FFmpeg would crash"
+        self.closed = True
+
+
+@dataclass
+class FakeBackend:
+    """Calls bright places strange, remembers batch sizes, and can fail on one batch."""
+
+    fails_at: int | None = None
+    batch_sizes: list[int] = field(default_factory=list)
+    threshold: float | None = 0.5
+    weights_sha256: str = ""
+
+    def predict(self, batch: FrameBatch) -> SegmentationOutput:
+        """Return the luma, one cell for 4x4 pixels, as an outlier logit in -1..1."""
+        if len(self.batch_sizes) == self.fails_at:
+            raise RuntimeError("out of memory")
+        self.batch_sizes.append(len(batch))
+        luma = batch.planes[0][:, ::4, ::4].float() / 127.5 - 1
+        return SegmentationOutput(
+            class_scores=luma[:, None], features=luma[:, None], outlier_logits=luma
+        )
+
+
+@dataclass
+class FakeScorer:
+    """Maps the fake network's -1..1 to 0..1; can lose the last frame of each batch."""
+
+    drops_last: bool = False
+
+    def score(self, batch: FrameBatch, output: SegmentationOutput) -> list[AnomalyMap]:
+        """Return one map per frame."""
+        assert output.outlier_logits is not None
+        grids = (output.outlier_logits.numpy() + 1) / 2
+        maps = [
+            AnomalyMap(index, grid, batch.height, batch.width)
+            for index, grid in zip(batch.index, grids, strict=True)
+        ]
+        return maps[:-1] if self.drops_last else maps
+
+
+@dataclass
+class FakeExporter:
+    """Remembers what it was given, and can fail on one frame."""
+
+    fails_at: int | None = None
+    frames: list[int] = field(default_factory=list)
+    closed: bool = False
+    warnings: tuple[str, ...] = ()
+
+    def write(self, result: FrameResult) -> None:
+        """Remember the frame."""
+        if result.frame.index == self.fails_at:
+            raise OSError("disk full")
+        self.frames.append(result.frame.index)
+
+    def close(self) -> None:
+        """Remember it."""
+        self.closed = True

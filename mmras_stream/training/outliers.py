@@ -142,7 +142,7 @@ def paste(
     size = (max(2, round(thing.image.shape[1] * stretch)), max(2, round(height)))
     how = cv2.INTER_AREA if stretch < 1 else cv2.INTER_LINEAR
     picture = cv2.resize(thing.image, size, interpolation=how)
-    alpha = cv2.resize(thing.alpha, size, interpolation=how)
+    alpha = np.asarray(cv2.resize(thing.alpha, size, interpolation=how), np.float32)
     if rng.random() < 0.5:
         picture, alpha = picture[:, ::-1], alpha[:, ::-1]
     sigma = rng.uniform(0.3, 1.2)
@@ -156,8 +156,7 @@ def paste(
         return
     if rng.random() < 0.5:
         _contact_shadow(image, foot, size, rng)
-    alpha = np.asarray(alpha[here], np.float32)
-    ground = image[there].astype(np.float32)
+    alpha, ground = alpha[here], image[there].astype(np.float32)
     lit = _matched(picture[here].astype(np.float32), alpha, ground, rng)
     image[there] = (ground + alpha[..., None] * (lit - ground)).astype(np.uint8)
     core, region = alpha > 0.6, labels[there]

@@ -13,7 +13,7 @@ MILLISECOND = Fraction(1, 1000)
 
 
 def run(times: list[int | None], *, dts: list[int | None] | None = None) -> tuple[list[int], str]:
-    """Return the repaired times, in ticks of a millisecond at 25 frames a second, and the faults."""
+    """Return the repaired times at 25 frames a second, in milliseconds, and the faults."""
     defects = Defects()
     clock = Clock(time_base=MILLISECOND, frame_rate=Fraction(25), defects=defects)
     ticks = [clock.tick(a, b) for a, b in zip(times, dts or [None] * len(times), strict=True)]

@@ -3,14 +3,16 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
-from mmras_stream.pipeline import Model, prefetch, stream
-from mmras_stream.settings import TemporalSettings
+from mmras_stream import pipeline
+from mmras_stream.pipeline import Model, Tally, prefetch, run, stream
+from mmras_stream.settings import OutputSettings, Settings, TemporalSettings
 from mmras_stream.temporal.smoothing import NoSmoother
 from mmras_stream.temporal.tracker import OverlapTracker
-from mmras_stream.testing import FakeBackend, FakeDecoder, FakeScorer
+from mmras_stream.testing import FakeBackend, FakeDecoder, FakeExporter, FakeScorer
 from mmras_stream.types import FrameResult
 
 SETTINGS = TemporalSettings(min_duration_seconds=0.0)
@@ -66,3 +68,48 @@ def test_an_unbounded_queue_is_refused() -> None:
 def test_a_scorer_that_drops_a_frame_is_caught() -> None:
     with pytest.raises(ValueError, match="shorter"):
         process(FakeDecoder(), FakeBackend(), FakeScorer(drops_last=True))
+
+
+@pytest.fixture
+def exporters(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeExporter]:
+    """Fakes behind every name that `run` looks up; the second exporter fails on frame 3."""
+    made = {"sound": FakeExporter(), "full": FakeExporter(fails_at=3), "last": FakeExporter()}
+    parts: dict[str, object] = {
+        "pyav": lambda _path, _settings: FakeDecoder(count=12),
+        "none": NoSmoother,
+        **{name: (lambda _context, fake=fake: fake) for name, fake in made.items()},
+    }
+    monkeypatch.setattr(pipeline, "load", lambda _kind, name: parts[name])
+    return made
+
+
+def settings_for(*names: str) -> Settings:
+    return Settings(
+        temporal=TemporalSettings(smoother="none"), output=OutputSettings(exporters=names)
+    )
+
+
+def test_a_failing_exporter_surfaces_and_closes_every_other(
+    exporters: dict[str, FakeExporter], tmp_path: Path
+) -> None:
+    model = Model(FakeBackend(), FakeScorer(), threshold=0.5)
+    with pytest.raises(OSError, match="disk full"):
+        run("drive.mp4", tmp_path, settings_for("sound", "full", "last"), model=model)
+    assert all(fake.closed for fake in exporters.values())
+    assert exporters["sound"].frames == [0, 1, 2, 3]
+    assert exporters["last"].frames == [0, 1, 2]
+
+
+def test_ctrl_c_ends_a_run_with_a_report(
+    exporters: dict[str, FakeExporter], tmp_path: Path
+) -> None:
+    def interrupt(result: FrameResult, _tally: Tally) -> None:
+        if result.frame.index == 5:
+            raise KeyboardInterrupt
+
+    model = Model(FakeBackend(), FakeScorer(), threshold=0.5)
+    report = run("drive.mp4", tmp_path, settings_for("sound"), model=model, observer=interrupt)
+    assert report.interrupted
+    assert report.frames == 6
+    assert exporters["sound"].closed
+    assert (tmp_path / "drive" / "run.json").is_file()
