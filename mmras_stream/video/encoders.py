@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from difflib import get_close_matches
 from fractions import Fraction
 
@@ -39,6 +40,16 @@ _COLOUR_TAGS = {
 """Numbers of primaries, transfer and matrix as in Recommendation ITU-T H.273."""
 
 _LIMITED_RANGE = 1
+
+
+def require_encoder(encoder: str) -> None:
+    """Check that there is an encoder of that name whose output fits MP4.
+
+    Raises:
+        VideoError: there is none.
+    """
+    with av.open(os.devnull, "w", format="mp4") as output:
+        _codec(output, encoder)
 
 
 def add_video_stream(

@@ -95,3 +95,8 @@ def test_an_unknown_obstacle_gets_a_guess() -> None:
 def test_a_frame_beyond_the_end_is_refused(scene: RoadScene) -> None:
     with pytest.raises(IndexError, match=r"frame 50 is not in 0\.\.49"):
         scene.frame(50)
+
+
+def test_an_obstacle_that_fills_the_frame_can_be_drawn() -> None:
+    scene = RoadScene(SceneSettings(height=360, width=640, seed=16, obstacle="cow"))
+    assert scene.frame(230).obstacle_mask.mean() > 0.15
