@@ -14,7 +14,7 @@ import av
 import numpy as np
 from pycocotools import mask as rle
 
-from mmras_stream.video.synthetic import DrawnFrame, RoadScene, SceneSettings
+from mmras_stream.synthetic.scene import DrawnFrame, RoadScene, SceneSettings
 
 HERE = Path(__file__).parent
 

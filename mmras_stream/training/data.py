@@ -222,7 +222,7 @@ def _load_pair(source: Source, path: Path, label_path: Path) -> Picture:
 
 
 def _load_drawn(recipe: Recipe) -> list[Picture]:
-    from mmras_stream.video.synthetic import RoadScene, SceneSettings
+    from mmras_stream.synthetic.scene import RoadScene, SceneSettings
 
     pictures = []
     for scene_number in range(recipe.drawn.scenes):

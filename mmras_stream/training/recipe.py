@@ -82,7 +82,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """Scenes drawn by `mmras_stream.video.synthetic`."""
+    """Scenes drawn by `mmras_stream.synthetic.scene`."""
 
     share: float
     scenes: int

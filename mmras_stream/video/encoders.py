@@ -26,6 +26,9 @@ _OPTIONS: dict[str, dict[str, str]] = {
     "av1_nvenc": {"preset": "p4", "cq": "32", "bf": "0"},
 }
 
+_SMALLEST = {"libx265": 64}
+"""Least height and width; x265 writes past the end of its memory with less."""
+
 _SECONDS_BETWEEN_KEY_FRAMES = 4
 """A player that jumps has to decode from the key frame before."""
 
@@ -75,8 +78,14 @@ def add_video_stream(
         VideoError: PyAV has no such encoder, it does not fit MP4, or it does not start.
     """
     codec = _codec(output, encoder)
+    least = _SMALLEST.get(codec.name, 2)
+    if min(size) < least:
+        raise VideoError(
+            f"{encoder} takes no pictures below {least}x{least}, got {size[1]}x{size[0]}; "
+            "libx264 takes any"
+        )
     rate = frame_rate or USUAL_RATE
-    options = _OPTIONS.get(encoder, {})
+    options = _OPTIONS.get(codec.name, {})
     try:
         stream = output.add_stream(encoder, rate=rate, options=dict(options))
         assert isinstance(stream, VideoStream)

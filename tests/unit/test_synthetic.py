@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from mmras_stream.video.synthetic import (
+from mmras_stream.synthetic.scene import (
     LABEL_NAMES,
     OBSTACLE_KINDS,
     OBSTACLE_LABEL,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmras_stream.video._drawn_look import Floats
+from mmras_stream.synthetic.look import Floats
 
 NEAREST_METRES = 0.6
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mmras_stream.video._drawn_camera import Camera
-from mmras_stream.video._drawn_flora import Plant, draw_plant, grow, tuft
-from mmras_stream.video._drawn_ground import Ground
-from mmras_stream.video._drawn_look import Bytes, Floats, Look, stream
-from mmras_stream.video._drawn_roadside import (
+from mmras_stream.synthetic.camera import Camera
+from mmras_stream.synthetic.flora import Plant, draw_plant, grow, tuft
+from mmras_stream.synthetic.ground import Ground
+from mmras_stream.synthetic.look import Bytes, Floats, Look, stream
+from mmras_stream.synthetic.roadside import (
     House,
     draw_lamp,
     draw_marker,

@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mmras_stream.video._drawn_camera import Bend, Camera, turn
-from mmras_stream.video._drawn_canvas import spread
-from mmras_stream.video._drawn_ground import look_down, paint_ground
-from mmras_stream.video._drawn_look import Bytes, Floats, choose_look, floats, stream
-from mmras_stream.video._drawn_obstacles import OBSTACLES
-from mmras_stream.video._drawn_sky import paint_panorama
-from mmras_stream.video._drawn_solids import Placed, Solid, cast_shadow, draw_solid
-from mmras_stream.video._drawn_surroundings import Surroundings
-from mmras_stream.video._drawn_traffic import car, person
+from mmras_stream.synthetic.camera import Bend, Camera, turn
+from mmras_stream.synthetic.canvas import spread
+from mmras_stream.synthetic.ground import look_down, paint_ground
+from mmras_stream.synthetic.look import Bytes, Floats, choose_look, floats, stream
+from mmras_stream.synthetic.obstacles import OBSTACLES
+from mmras_stream.synthetic.sky import paint_panorama
+from mmras_stream.synthetic.solids import Placed, Solid, cast_shadow, draw_solid
+from mmras_stream.synthetic.surroundings import Surroundings
+from mmras_stream.synthetic.traffic import car, person
 
 OBSTACLE_KINDS = tuple(sorted(OBSTACLES))
 """Every kind of obstacle that can be drawn."""

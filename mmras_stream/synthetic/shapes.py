@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mmras_stream.video._drawn_look import Floats, floats, noise_tile, sample
+from mmras_stream.synthetic.look import Floats, floats, noise_tile, sample
 
 
 def vector(*xyz: float) -> Floats:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mmras_stream.video._drawn_camera import Camera, turn
-from mmras_stream.video._drawn_canvas import interleave
-from mmras_stream.video._drawn_look import (
+from mmras_stream.synthetic.camera import Camera, turn
+from mmras_stream.synthetic.canvas import interleave
+from mmras_stream.synthetic.look import (
     Bytes,
     Floats,
     Look,

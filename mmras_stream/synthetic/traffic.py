@@ -5,9 +5,9 @@ from functools import partial
 
 import numpy as np
 
-from mmras_stream.video._drawn_look import Floats, colour, floats
-from mmras_stream.video._drawn_shapes import convex, mottle, stick, sticks, vector
-from mmras_stream.video._drawn_solids import Solid
+from mmras_stream.synthetic.look import Floats, colour, floats
+from mmras_stream.synthetic.shapes import convex, mottle, stick, sticks, vector
+from mmras_stream.synthetic.solids import Solid
 
 _COLOURS = ((196, 200, 204), (232, 232, 230), (44, 46, 52), (150, 34, 36), (40, 66, 116),
             (106, 112, 118), (70, 92, 84), (188, 152, 60))  # fmt: skip

@@ -6,10 +6,10 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from mmras_stream.video._drawn_camera import Camera
-from mmras_stream.video._drawn_canvas import lay_layer
-from mmras_stream.video._drawn_look import Bytes, Floats, Look, colour, floats
-from mmras_stream.video._drawn_solids import around
+from mmras_stream.synthetic.camera import Camera
+from mmras_stream.synthetic.canvas import lay_layer
+from mmras_stream.synthetic.look import Bytes, Floats, Look, colour, floats
+from mmras_stream.synthetic.solids import around
 
 _HIGH, _WIDE = 448, 384
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmras_stream.video._drawn_camera import Camera
-from mmras_stream.video._drawn_canvas import interleave, spread
-from mmras_stream.video._drawn_look import Bytes, Floats, Look, bumps, colour, floats, smoothstep
+from mmras_stream.synthetic.camera import Camera
+from mmras_stream.synthetic.canvas import interleave, spread
+from mmras_stream.synthetic.look import Bytes, Floats, Look, bumps, colour, floats, smoothstep
 
 FARTHEST_METRES = 700.0
 ROAD, VERGE = 0, 1

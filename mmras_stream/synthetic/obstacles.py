@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mmras_stream.video._drawn_camera import turn
-from mmras_stream.video._drawn_look import Floats, colour, floats, smoothstep
-from mmras_stream.video._drawn_shapes import (
+from mmras_stream.synthetic.camera import turn
+from mmras_stream.synthetic.look import Floats, colour, floats, smoothstep
+from mmras_stream.synthetic.shapes import (
     box,
     capsule,
     disc,
@@ -20,7 +20,7 @@ from mmras_stream.video._drawn_shapes import (
     sticks,
     vector,
 )
-from mmras_stream.video._drawn_solids import Solid
+from mmras_stream.synthetic.solids import Solid
 
 
 def _mattress(rng: np.random.Generator) -> Solid:

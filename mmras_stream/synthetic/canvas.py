@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from mmras_stream.video._drawn_look import Bytes, Floats
+from mmras_stream.synthetic.look import Bytes, Floats
 
 
 def spread(share: Floats) -> Floats:

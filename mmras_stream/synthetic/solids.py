@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mmras_stream.video._drawn_camera import NEAREST_METRES, Camera, clip_near, turn
-from mmras_stream.video._drawn_canvas import lay_layer
-from mmras_stream.video._drawn_ground import Ground
-from mmras_stream.video._drawn_look import Bytes, Floats, Look, floats, smoothstep
+from mmras_stream.synthetic.camera import NEAREST_METRES, Camera, clip_near, turn
+from mmras_stream.synthetic.canvas import lay_layer
+from mmras_stream.synthetic.ground import Ground
+from mmras_stream.synthetic.look import Bytes, Floats, Look, floats, smoothstep
 
 EXACT = 255
 """The label of things whose outline is sampled most finely."""

@@ -1,0 +1,1 @@
+"""Draw road scenes of which every pixel is known."""
