@@ -39,9 +39,13 @@ def _readable(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None:
-        return "unknown"
+        return "-"
     if isinstance(value, Fraction) and value.denominator != 1:
         return f"{value} ({float(value):.6g})"
+    if isinstance(value, dict):
+        return ", ".join(
+            f"{key.replace('_', ' ')} {_readable(part)}" for key, part in value.items()
+        )
     if isinstance(value, list | tuple):
-        return "; ".join(str(item) for item in value) or "none"
+        return "; ".join(_readable(item) for item in value) or "none"
     return str(value)

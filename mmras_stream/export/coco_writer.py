@@ -6,8 +6,8 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 
 from pycocotools import mask as mask_api
@@ -39,6 +39,7 @@ class CocoWriter:
         self._image_count = 0
         self._annotation_count = 0
         self._tracks: set[int] = set()
+        self._broken = False
         with reported(path):
             self._annotations = partial_path(path).open("w", encoding="utf-8")
             self._images = self._images_path.open("w+", encoding="utf-8")
@@ -51,7 +52,7 @@ class CocoWriter:
             OutputError: the file cannot be written, or a mask disagrees with its box or area.
         """
         self._image_count += 1
-        with reported(self._path):
+        with self._writing():
             self._write_image(moment)
             for proposal in proposals:
                 self._write_annotation(proposal)
@@ -62,13 +63,36 @@ class CocoWriter:
         Args:
             length: Frames of the drive that were looked at.
         """
-        with reported(self._path):
+        if self._broken:
+            return
+        with self._writing():
             self._finish(length)
             self._annotations.close()
             self._images.close()
             self._images_path.unlink()
         _check_readable(partial_path(self._path), self._path.name)
         publish(self._path)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Give the file up where the disk refuses it: half a line cannot be read or mended."""
+        try:
+            with reported(self._path):
+                yield
+        except OutputError as error:
+            if isinstance(error.__cause__, OSError):
+                self._broken = True
+                self._discard()
+            raise
+
+    def _discard(self) -> None:
+        for file, path in (
+            (self._annotations, partial_path(self._path)),
+            (self._images, self._images_path),
+        ):
+            with suppress(OSError):  # what is still buffered fails like the rest
+                file.close()
+            path.unlink(missing_ok=True)
 
     def _write_image(self, moment: Moment) -> None:
         image = {

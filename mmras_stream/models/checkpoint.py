@@ -120,6 +120,7 @@ def _write(path: Path, tensors: dict[str, Tensor], card: WeightsCard) -> None:
     partial = path.with_name(f".{path.name}.part")
     metadata = {"format": FORMAT, "card": json.dumps(asdict(card))}
     save_file(tensors, partial, metadata)
+    partial.chmod(0o644)  # safetensors makes files that only their owner may read
     os.replace(partial, path)  # noqa: PTH105 - atomic, and says so
 
 

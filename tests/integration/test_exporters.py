@@ -229,6 +229,24 @@ def test_the_overlay_of_a_part_starts_at_0(tmp_path: Path) -> None:
     assert times == [1001 * k * TIME_BASE for k in range(10)]
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (3, 5), (31, 98)])
+def test_odd_pictures_have_an_overlay_of_the_next_even_size(
+    size: tuple[int, int], tmp_path: Path
+) -> None:
+    height, width = size
+    small = (height + 1) // 2, (width + 1) // 2
+    planes = tuple(torch.full(shape, 128, dtype=torch.uint8) for shape in (size, small, small))
+    pixel_format = PixelFormat(ColourMatrix.BT601, full_range=False)
+    frame = Frame(0, 0, TIME_BASE, planes, pixel_format)  # type: ignore[arg-type]  # three
+    anomaly_map = AnomalyMap(0, np.full((2, 2), 0.9, np.float32), height, width)
+    regions = find_regions(anomaly_map, pts=0, threshold=0.5, min_area=1)
+    result = FrameResult(frame, anomaly_map, anomaly_map, regions, 0.5)
+    _export(OverlayExporter, _context(tmp_path / "drive"), iter([result]))
+    with av.open(str(tmp_path / "drive" / "overlay.mp4")) as container:
+        (shown,) = container.decode(video=0)
+    assert (shown.height, shown.width) == (height + height % 2, width + width % 2)
+
+
 def test_an_unknown_encoder_is_refused_before_the_first_frame(tmp_path: Path) -> None:
     settings = Settings(output=OutputSettings(encoder="libx246"))
     with pytest.raises(VideoError, match="no video encoder called 'libx246'; did you mean"):

@@ -238,8 +238,16 @@ def test_an_encoder_that_does_not_start_says_so(tmp_path: Path) -> None:
 
 
 def test_another_encoder_keeps_times_too(tmp_path: Path) -> None:
-    _write(tmp_path / "a.mp4", NTSC, [3, 4, 6, 7], encoder="libx265")
+    writer = _writer(tmp_path / "a.mp4", NTSC, encoder="libx265", height=64, width=96)
+    for pts in (3, 4, 6, 7):
+        writer.write(_planes(height=64, width=96), pts)
+    writer.close()
     assert _times(tmp_path / "a.mp4") == [p * NTSC for p in (3, 4, 6, 7)]
+
+
+def test_x265_is_kept_from_pictures_that_crash_it(tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match=r"libx265 takes no pictures below 64x64, got 48x32"):
+        _writer(tmp_path / "a.mp4", NTSC, encoder="libx265")
 
 
 def test_nothing_is_left_where_nothing_was_written(tmp_path: Path) -> None:
