@@ -44,7 +44,7 @@ def test_a_drive_is_named_after_its_file(path: str, name: str) -> None:
     assert drive_name(path, ()) == name
 
 
-@pytest.mark.parametrize("path", NASTY)
+@pytest.mark.parametrize("path", NASTY, ids=lambda path: repr(path)[:20])
 def test_no_name_leaves_the_folder_it_is_put_in(path: str, tmp_path: Path) -> None:
     name = drive_name(path, ())
     folder = prepare_folder(tmp_path, name, overwrite=False)
