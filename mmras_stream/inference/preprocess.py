@@ -51,7 +51,9 @@ def network_input(
     Returns:
         (N, 3, height, width) float32, channels last in memory.
     """
-    small = _resized(batch, size).to(device, non_blocking=True)
+    on_host = batch.planes[0].device.type == "cpu"
+    small = resized_on_host(batch, size) if on_host else resized_on_device(batch, size)
+    small = small.to(device, non_blocking=True)
     matrix, offset = yuv_to_rgb_matrix(batch.pixel_format)
     scale = 1 / np.asarray(std, np.float32)
     weight = torch.from_numpy(matrix * scale[:, None]).to(device)
@@ -60,9 +62,8 @@ def network_input(
     return torch.addmm(shift, small.flatten(0, 2), weight.T).view(small.shape).permute(0, 3, 1, 2)
 
 
-def _resized(batch: FrameBatch, size: tuple[int, int]) -> Tensor:
-    if batch.planes[0].device.type == "cpu":
-        return _resized_on_host(batch, size)
+def resized_on_device(batch: FrameBatch, size: tuple[int, int]) -> Tensor:
+    """Bring all planes to one size where they lie; (N, height, width, 3) float32."""
     scaled = [
         F.interpolate(plane[:, None].float(), size, mode="bilinear", antialias=True)
         for plane in batch.planes
@@ -70,7 +71,8 @@ def _resized(batch: FrameBatch, size: tuple[int, int]) -> Tensor:
     return torch.cat(scaled, 1).permute(0, 2, 3, 1).contiguous()
 
 
-def _resized_on_host(batch: FrameBatch, size: tuple[int, int]) -> Tensor:
+def resized_on_host(batch: FrameBatch, size: tuple[int, int]) -> Tensor:
+    """The same with OpenCV, several times as fast on a CPU; shrinking averages areas."""
     height, width = size
     small = np.empty((len(batch), height, width, 3), np.float32)
     for channel, plane in enumerate(batch.planes):

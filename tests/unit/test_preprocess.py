@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from mmras_stream.inference.preprocess import input_size, network_input
+from mmras_stream.inference.preprocess import (
+    input_size,
+    network_input,
+    resized_on_device,
+    resized_on_host,
+)
 from mmras_stream.types import ColourMatrix, FrameBatch, PixelFormat
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -65,3 +70,16 @@ def test_ten_bits_limited_range_give_what_eight_give() -> None:
         )
     ]
     torch.testing.assert_close(inputs[0], inputs[1], atol=0.04, rtol=0)
+
+
+def test_both_ways_of_resizing_agree_on_smooth_pictures() -> None:
+    y, x = np.mgrid[0:90, 0:160]
+    luma = torch.from_numpy((60 + y + 0.5 * x).astype(np.uint8))[None]
+    chroma = torch.from_numpy((100 + 0.3 * y[:45, :80]).astype(np.uint8))[None]
+    limited = PixelFormat(ColourMatrix.BT601, full_range=False)
+    batch = batch_of(luma, chroma, chroma, pixel_format=limited)
+    for size in ((32, 64), (96, 192)):
+        host, device = resized_on_host(batch, size), resized_on_device(batch, size)
+        assert host.shape == device.shape == (1, *size, 3)
+        inner = np.s_[:, 3:-3, 3:-3]
+        torch.testing.assert_close(host[inner], device[inner], atol=1.5, rtol=0)
