@@ -6,8 +6,8 @@ from contextlib import closing
 
 import numpy as np
 import pytest
-from commands import SAMPLE
 
+from commands import SAMPLE
 from mmras_stream import results
 from mmras_stream.settings import load
 

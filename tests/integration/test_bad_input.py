@@ -11,11 +11,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from clips import Clip, truncated, write
-from commands import SAMPLE, annotate, shown_at
 from pycocotools.coco import COCO
 from typer.testing import CliRunner
 
+from clips import Clip, truncated, write
+from commands import SAMPLE, annotate, shown_at
 from mmras_cli.main import app
 
 SMALL = ("--input-width", "64", "--quiet")
@@ -106,7 +106,14 @@ def test_a_variable_frame_rate_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["with blanks.mp4", "it's \"quoted\".mp4", "two\nlines.mp4", "mörder-牛.mp4", "...mp4", "-v.mp4"],
+    [
+        "with blanks.mp4",
+        "it's \"quoted\".mp4",
+        "two\nlines.mp4",
+        "mörder-牛.mp4",
+        "...mp4",
+        "-v.mp4",
+    ],
 )
 def test_any_file_name_gives_a_folder_inside_the_output(name: str, tmp_path: Path) -> None:
     source = tmp_path / "in"
