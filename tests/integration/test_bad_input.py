@@ -108,7 +108,7 @@ def test_a_variable_frame_rate_is_kept(tmp_path: Path) -> None:
     "name",
     [
         "with blanks.mp4",
-        "it's \"quoted\".mp4",
+        'it\'s "quoted".mp4',
         "two\nlines.mp4",
         "mörder-牛.mp4",
         "...mp4",
