@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import glob
-import queue
-import threading
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from mmras_stream.errors import SettingsError
 from mmras_stream.export.folder import drive_name, prepare_folder
 from mmras_stream.export.report import installed_versions, write_report
+from mmras_stream.pictures import are_pictures
+from mmras_stream.prefetching import prefetch
 from mmras_stream.protocols import Backend, Decoder, Exporter, Scorer, Smoother, Tracker
 from mmras_stream.registry import Kind, load
 from mmras_stream.settings import RunContext, Settings, VideoSettings
 from mmras_stream.temporal.tracker import OverlapTracker
 from mmras_stream.types import FrameResult, RunReport, VideoInfo
-
-T = TypeVar("T")
-
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +85,7 @@ def open_decoder(path: Path | str, settings: VideoSettings) -> Decoder:
     """Open a video, or a folder or pattern of pictures, with the decoder that fits."""
     name = settings.decoder
     if name == "auto":
-        name = "images" if is_pictures(path) else "pyav"
+        name = "images" if are_pictures(path) else "pyav"
     decoder: Decoder = load(Kind.DECODER, name)(path, settings)
     return decoder
 
@@ -215,53 +209,6 @@ def stream(
                 yield FrameResult(frame, raw_map, anomaly_map, proposals, model.threshold)
 
 
-def prefetch(items: Iterable[T], *, depth: int) -> Generator[T, None, None]:
-    """Produce items in a thread, at most `depth` ahead of the consumer.
-
-    An exception in the thread is raised here, in its place among the items. Closing the
-    generator stops the thread and waits for it, so no thread outlives its consumer.
-
-    >>> list(prefetch(range(3), depth=1))
-    [0, 1, 2]
-    """
-    if depth < 1:
-        raise ValueError(f"depth must be at least 1, got {depth}; a queue of 0 has no bound")
-    ready: queue.Queue[T | _Ended] = queue.Queue(maxsize=depth)
-    stop = threading.Event()
-
-    def put(item: T | _Ended) -> None:
-        while not stop.is_set():
-            with suppress(queue.Full):
-                ready.put(item, timeout=0.1)
-                return
-
-    def produce() -> None:
-        try:
-            for item in items:
-                if stop.is_set():
-                    return
-                put(item)
-            put(_Ended(None))
-        except BaseException as error:  # noqa: BLE001 - handed to the consumer
-            put(_Ended(error))
-
-    thread = threading.Thread(target=produce, name="mmras-prefetch", daemon=True)
-    thread.start()
-    try:
-        while not isinstance(item := ready.get(), _Ended):
-            yield item
-        if item.error is not None:
-            raise item.error
-    finally:
-        stop.set()
-        thread.join()  # before the decoder is closed: FFmpeg crashes if freed while decoding
-
-
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    error: BaseException | None
-
-
 def _results(
     decoder: Decoder, model: Model, settings: Settings, tally: Tally
 ) -> Generator[FrameResult, None, None]:
@@ -303,11 +250,3 @@ def _export(
 
 def _export_warnings(exporters: Iterable[Exporter]) -> Sequence[str]:
     return [line for exporter in exporters for line in exporter.warnings]
-
-
-def is_pictures(path: Path | str) -> bool:
-    """Tell whether a path is a folder that holds pictures, or a pattern such as 'trip/*.jpg'."""
-    where = Path(path)
-    if where.is_dir():
-        return any(child.suffix.lower() in PICTURES for child in where.iterdir())
-    return not where.exists() and glob.has_magic(str(path)) and where.suffix.lower() in PICTURES

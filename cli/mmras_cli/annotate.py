@@ -121,11 +121,11 @@ def annotate(
 def expanded(drives: list[str]) -> list[str]:
     """Replace each pattern of videos by the files it matches; patterns of pictures stay."""
     from mmras_stream.errors import VideoError
-    from mmras_stream.pipeline import is_pictures
+    from mmras_stream.pictures import are_pictures
 
     paths: list[str] = []
     for drive in drives:
-        if Path(drive).exists() or not glob.has_magic(drive) or is_pictures(drive):
+        if Path(drive).exists() or not glob.has_magic(drive) or are_pictures(drive):
             paths.append(drive)
             continue
         matches = sorted(glob.glob(drive, recursive=True))  # noqa: PTH207 - takes absolute patterns

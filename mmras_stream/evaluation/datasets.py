@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmras_stream.errors import DataError
-
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+from mmras_stream.pictures import SUFFIXES, is_picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +27,9 @@ def list_samples(folder: Path) -> list[Sample]:
     for part in (images, masks):
         if not part.is_dir():
             raise DataError(f"{folder} has no {part.name}/; it must hold images/ and labels_masks/")
-    pictures = sorted(path for path in images.iterdir() if path.suffix.lower() in PICTURES)
+    pictures = sorted(path for path in images.iterdir() if is_picture(path))
     if not pictures:
-        raise DataError(f"{images} holds no picture ({', '.join(PICTURES)})")
+        raise DataError(f"{images} holds no picture ({', '.join(SUFFIXES)})")
     samples = [Sample(path, masks / f"{path.stem}.png") for path in pictures]
     for sample in samples:
         if not sample.gt_mask.is_file():

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from mmras_stream.errors import VideoError
+from mmras_stream.pictures import SUFFIXES, is_picture
 from mmras_stream.settings import VideoSettings
 from mmras_stream.types import ColourMatrix, FrameBatch, PixelFormat, VideoInfo
 from mmras_stream.video.batching import Picture, Planes, batches
@@ -19,8 +20,6 @@ from mmras_stream.video.defects import Defect, Defects
 from mmras_stream.video.opening import shown
 from mmras_stream.video.planes import Upright
 from mmras_stream.video.sampling import select
-
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 _TICKS_PER_PICTURE = 1000
 _TIME_BASE = Fraction(1, 1000)
@@ -105,19 +104,14 @@ class ImagesDecoder:
 def _find(path: Path | str) -> list[Path]:
     folder = Path(path)
     if folder.is_dir():
-        files = [file for file in folder.iterdir() if _is_picture(file)]
+        files = [file for file in folder.iterdir() if is_picture(file)]
     elif folder.is_file():
         files = [folder]
     else:
-        files = [file for file in map(Path, glob.glob(str(path))) if _is_picture(file)]  # noqa: PTH207 - Path.glob takes no absolute pattern
+        files = [file for file in map(Path, glob.glob(str(path))) if is_picture(file)]  # noqa: PTH207 - Path.glob takes no absolute pattern
     if not files:
         raise VideoError(f"{shown(path)} holds no pictures; {', '.join(SUFFIXES)} are read")
     return sorted(files, key=_natural)
-
-
-def _is_picture(file: Path) -> bool:
-    # macOS leaves "._name.jpg" beside "name.jpg" on memory cards.
-    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
 
 
 def _natural(file: Path) -> tuple[list[tuple[int, str]], str]:
