@@ -217,11 +217,17 @@ def _results(
         decoder,
         model,
         smoother,
-        OverlapTracker(settings.temporal),
+        OverlapTracker(settings.temporal, frame_seconds=_frame_seconds(decoder.info, settings)),
         min_area=settings.proposals.min_area,
         decode_ahead=settings.video.decode_ahead,
         tally=tally,
     )
+
+
+def _frame_seconds(info: VideoInfo, settings: Settings) -> float:
+    """Return the time between frames that are looked at, as far as the header tells."""
+    own = float(settings.video.stride / info.frame_rate) if info.frame_rate else 0.0
+    return max(own, settings.video.every_seconds or 0.0)
 
 
 def _exporters(context: RunContext, stack: ExitStack) -> dict[str, Exporter]:

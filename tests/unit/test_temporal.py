@@ -99,9 +99,27 @@ def test_two_things_keep_apart_and_a_third_gets_a_new_id() -> None:
 
 
 def test_a_thing_seen_too_briefly_is_withheld() -> None:
-    tracker = OverlapTracker(TemporalSettings(min_duration_seconds=0.2))
+    tracker = OverlapTracker(TemporalSettings(min_duration_seconds=0.2), frame_seconds=0.05)
     counts = [len(tracker.update(frame(i, 50 * i), [region((10, 10, 10, 10))])) for i in range(6)]
-    assert counts == [0, 0, 0, 0, 1, 1]
+    assert counts == [0, 0, 0, 1, 1, 1]
+
+
+def test_flashes_add_up_only_to_the_time_they_were_seen() -> None:
+    tracker = OverlapTracker(TemporalSettings(min_duration_seconds=0.2), frame_seconds=0.05)
+    counts = [
+        len(tracker.update(frame(i, 50 * i), [region((10, 10, 10, 10))] if i % 3 == 0 else []))
+        for i in range(12)
+    ]
+    assert [i for i, count in enumerate(counts) if count] == [9]
+
+
+def test_one_sight_is_enough_where_frames_are_far_apart() -> None:
+    tracker = OverlapTracker(TemporalSettings(), frame_seconds=2.0)
+    ids = [
+        [p.track_id for p in tracker.update(frame(i, 2000 * i), [region((10, 10, 10, 10))])]
+        for i in range(3)
+    ]
+    assert ids == [[1], [1], [1]]
 
 
 def test_a_short_gap_keeps_the_id_and_a_long_one_does_not() -> None:
