@@ -62,12 +62,16 @@ Observer = Callable[[FrameResult, Tally], None]
 
 
 def load_model(settings: Settings) -> Model:
-    """Load the network and the score that `settings` name.
+    """Load the network and the score that `settings` name, and see that the other plugins exist.
 
     Raises:
+        PluginError: a plugin is unknown or broken.
         CheckpointError: the weights are missing or damaged.
         SettingsError: the threshold is `auto` and the weights carry none.
     """
+    load(Kind.SMOOTHER, settings.temporal.smoother)
+    for name in settings.output.exporters:
+        load(Kind.EXPORTER, name)
     backend: Backend = load(Kind.BACKEND, settings.model.backend)(settings.model)
     scorer: Scorer = load(Kind.SCORER, settings.score.scorer)(settings.score)
     threshold = settings.proposals.threshold

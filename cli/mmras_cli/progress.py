@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -32,17 +33,18 @@ def drive_progress(drive: str, settings: Settings, *, quiet: bool) -> Iterator[O
         TextColumn("{task.fields[proposals]} proposals of {task.fields[things]} things"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with _bar(columns) as progress:
         # total=None makes rich's bar pulse until the first frame tells how long the drive is
         task = progress.add_task(
             _printable(drive), total=None, frames=0, rate=0.0, real_time=0.0, proposals=0, things=0
         )
         first_seconds: list[float] = []
+        began = time.monotonic()
 
         def observe(result: FrameResult, tally: Tally) -> None:
             first_seconds[:] = first_seconds or [result.frame.seconds]
             done = result.frame.seconds - first_seconds[0]
-            elapsed = progress.tasks[0].elapsed or 1e-9
+            elapsed = time.monotonic() - began
             progress.update(
                 task,
                 completed=done,
@@ -56,7 +58,7 @@ def drive_progress(drive: str, settings: Settings, *, quiet: bool) -> Iterator[O
 
         yield observe
         if first_seconds:
-            progress.update(task, total=progress.tasks[0].completed)
+            progress.update(task, total=1, completed=1)
 
 
 @contextmanager
@@ -71,7 +73,7 @@ def plain_progress(what: str, *, quiet: bool) -> Iterator[Callable[[float, str],
         TextColumn("{task.percentage:.0f} %  {task.fields[word]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with _bar(columns) as progress:
         task = progress.add_task(what, total=1.0, word="")
         yield lambda share, word: progress.update(task, completed=share, word=word)
 
@@ -95,6 +97,11 @@ def summary_table(reports: Mapping[str, RunReport], out: Path) -> None:
     console.print(table)
     for name in reports:
         console.print(f"watch {out / name / 'overlay.mp4'}", markup=False, soft_wrap=True)
+
+
+def _bar(columns: tuple[ProgressColumn, ...]) -> Progress:
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 def _expected_seconds(info: VideoInfo, settings: Settings) -> float | None:
