@@ -37,14 +37,24 @@ class Tally:
     info: VideoInfo
     frames: int = 0
     proposals: int = 0
+    first_seconds: float = 0.0
+    last_seconds: float = 0.0
     track_ids: set[int] = field(default_factory=set)
     stage_seconds: dict[str, float] = field(default_factory=dict)
 
     def add(self, result: FrameResult) -> None:
         """Count one frame."""
+        if self.frames == 0:
+            self.first_seconds = result.frame.seconds
+        self.last_seconds = result.frame.seconds
         self.frames += 1
         self.proposals += len(result.proposals)
         self.track_ids.update(p.track_id for p in result.proposals if p.track_id is not None)
+
+    @property
+    def media_seconds(self) -> float:
+        """Time of the drive from the first frame looked at to the last."""
+        return self.last_seconds - self.first_seconds
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -147,6 +157,7 @@ def run(
         frames=tally.frames,
         proposals=tally.proposals,
         tracks=len(tally.track_ids),
+        media_seconds=tally.media_seconds,
         wall_seconds=time.perf_counter() - began,
         stage_seconds=tally.stage_seconds,
         threshold=model.threshold,

@@ -230,6 +230,8 @@ class RunReport:
     frames: int
     proposals: int
     tracks: int
+    media_seconds: float
+    """Time of the drive from the first frame looked at to the last."""
     wall_seconds: float
     stage_seconds: dict[str, float]
     """Wall seconds spent waiting for each stage; they add up to about `wall_seconds`."""

@@ -38,27 +38,23 @@ def drive_progress(drive: str, settings: Settings, *, quiet: bool) -> Iterator[O
         task = progress.add_task(
             _printable(drive), total=None, frames=0, rate=0.0, real_time=0.0, proposals=0, things=0
         )
-        first_seconds: list[float] = []
         began = time.monotonic()
 
-        def observe(result: FrameResult, tally: Tally) -> None:
-            first_seconds[:] = first_seconds or [result.frame.seconds]
-            done = result.frame.seconds - first_seconds[0]
+        def observe(_result: FrameResult, tally: Tally) -> None:
             elapsed = time.monotonic() - began
             progress.update(
                 task,
-                completed=done,
+                completed=tally.media_seconds,
                 total=_expected_seconds(tally.info, settings),
                 frames=tally.frames,
                 rate=tally.frames / elapsed,
-                real_time=done / elapsed,
+                real_time=tally.media_seconds / elapsed,
                 proposals=tally.proposals,
                 things=len(tally.track_ids),
             )
 
         yield observe
-        if first_seconds:
-            progress.update(task, total=1, completed=1)
+        progress.update(task, total=1, completed=1)
 
 
 @contextmanager
@@ -83,12 +79,11 @@ def summary_table(reports: Mapping[str, RunReport], out: Path) -> None:
     table = Table("drive", "frames", "frames/s", "x real time", "things", "proposals", "warnings")
     for name, report in reports.items():
         rate = report.frames / report.wall_seconds
-        seconds = report.video.duration_seconds
         table.add_row(
             _printable(name),
             str(report.frames),
             f"{rate:.1f}",
-            f"{seconds / report.wall_seconds:.2f}" if seconds else "-",
+            f"{report.media_seconds / report.wall_seconds:.2f}",
             str(report.tracks),
             str(report.proposals),
             str(len(report.warnings)),

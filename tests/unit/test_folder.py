@@ -109,6 +109,7 @@ def test_a_report_is_plain_json(tmp_path: Path) -> None:
         frames=3,
         proposals=2,
         tracks=1,
+        media_seconds=1.0,
         wall_seconds=0.5,
         stage_seconds={"decode": 0.1},
         threshold=0.5,
@@ -126,6 +127,6 @@ def test_a_report_is_plain_json(tmp_path: Path) -> None:
 
 def test_a_report_that_cannot_be_written_names_its_file(tmp_path: Path) -> None:
     info = VideoInfo("x.mp4", 1, 1, Fraction(0), Fraction(1), None)
-    report = RunReport(info, 0, 0, 0, 0.0, {}, 0.5, {}, {}, "")
+    report = RunReport(info, 0, 0, 0, 0.0, 0.0, {}, 0.5, {}, {}, "")
     with pytest.raises(OutputError, match=r"run.json: No such file or directory"):
         write_report(report, tmp_path / "missing")
