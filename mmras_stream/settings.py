@@ -78,7 +78,7 @@ class ScoreSettings:
     """Share of the image's class scores in their blend with the text's."""
     w: float = 0.7
     """Share of the blended score in the ensemble with the plain one."""
-    outlier_weight: float = 0.9
+    outlier_weight: float = 0.95
     """Share of the outlier head, where the network has one."""
 
     def __post_init__(self) -> None:
@@ -95,7 +95,7 @@ class TemporalSettings:
     smoother: str = "ema"
     half_life_seconds: float = 0.1
     """Time after which a past score has lost half its weight."""
-    min_duration_seconds: float = 0.2
+    min_duration_seconds: float = 0.3
     """A thing must be seen this long before it is proposed."""
     max_gap_seconds: float = 0.4
     """A thing unseen for longer gets a new id when it returns."""

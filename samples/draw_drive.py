@@ -57,4 +57,4 @@ def main(seed: int, obstacle: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1] if len(sys.argv) > 1 else 40), (*sys.argv[2:], "mattress")[0])
+    main(int(sys.argv[1] if len(sys.argv) > 1 else 40), (*sys.argv[2:], "cardboard_box")[0])

@@ -12,7 +12,7 @@ from mmras_stream.pipeline import load_model, results
 from mmras_stream.scoring.calibration import ScoreHistogram
 from mmras_stream.settings import ModelSettings, ProposalSettings, Settings
 
-FALSE_AREA = 2e-5
+FALSE_AREA = 4e-4
 """Share of the places of anomaly-free drives that may lie above the threshold."""
 
 
@@ -21,8 +21,8 @@ def calibrate_weights(
 ) -> Generator[Path, None, None]:
     """Set the threshold in a weights file so that `false_area` of the drives lies above it.
 
-    Scores are taken after smoothing, with the default settings. Each drive counts alike,
-    however long it is: the threshold is the highest that any of them needs.
+    Scores are taken after smoothing, with the default settings; every frame of every drive
+    counts alike.
 
     Yields:
         Each drive when it has been read.
@@ -31,20 +31,19 @@ def calibrate_weights(
     # the threshold is what is looked for: 1 lies above every score, so nothing is proposed
     settings = Settings(model=model_settings, proposals=ProposalSettings(threshold=1.0))
     model = load_model(settings)
-    found: dict[str, float] = {}
+    histogram = ScoreHistogram()
     for drive in drives:
-        histogram = ScoreHistogram()
         with closing(results(drive, settings, model=model)) as frames:
             for result in frames:
                 histogram.add(result.anomaly_map.scores)
-        found[drive.stem] = histogram.threshold(false_area)
         yield drive
+    threshold = histogram.threshold(false_area)
     card = read_card(weights)
     record = {
         "false_area": false_area,
-        "drives": found,
+        "drives": [drive.stem for drive in drives],
         "score": asdict(settings.score),
         "temporal": asdict(settings.temporal),
         "input_width": model_settings.input_width,
     }
-    rewrite_card(weights, replace(card, threshold=max(found.values()), calibration=record))
+    rewrite_card(weights, replace(card, threshold=threshold, calibration=record))
