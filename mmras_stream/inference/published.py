@@ -113,4 +113,5 @@ def extra_queries(class_logits: Tensor) -> Tensor:
 
 
 def _enlarge(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(maps[None], size, mode="bilinear", align_corners=False)[0]
+    # a map per batch entry, not per channel: PyTorch takes an empty batch, but no empty channels
+    return F.interpolate(maps[:, None], size, mode="bilinear", align_corners=False)[:, 0]

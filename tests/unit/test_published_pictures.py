@@ -71,3 +71,8 @@ def test_only_sure_masks_of_things_beside_the_road_become_channels() -> None:
     assert class_map.shape == (21, 20, 30)
     probability = F.softmax(class_logits[3], 0)[10]
     torch.testing.assert_close(class_map[20], (probability / 2).expand(20, 30))
+
+
+def test_a_picture_without_a_sure_mask_has_no_extra_channel() -> None:
+    class_map = semantic_map(torch.zeros(4, 20), torch.zeros(4, 16, 16), geometry(20, 30))
+    assert class_map.shape == (19, 20, 30)
