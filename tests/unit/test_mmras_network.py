@@ -145,3 +145,14 @@ def test_the_network_can_be_exported(network: MmrasNetwork, pixels: Tensor) -> N
     exported = torch.export.export(plain, (pixels,)).module()
     with torch.inference_mode():
         torch.testing.assert_close(exported(pixels), plain(pixels))
+
+
+@torch.inference_mode()
+def test_half_precision_blurs_the_outputs_and_moves_nothing(pixels: Tensor) -> None:
+    torch.manual_seed(0)
+    network = MmrasNetwork(SMALL).eval()
+    features = network.sem_seg_head.pixel_decoder(network.backbone(pixels)).mask_features
+    network.bfloat16()
+    blurred = network.sem_seg_head.pixel_decoder(network.backbone(pixels.bfloat16())).mask_features
+    assert blurred.dtype == torch.bfloat16
+    torch.testing.assert_close(blurred.float(), features, rtol=0.1, atol=0.1)
