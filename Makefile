@@ -13,7 +13,7 @@ demo: $(VENV)/.installed
 	@echo "Open out/drive/overlay.mp4 to watch, out/drive/frames/ and out/drive/keyframes.coco.json to label."
 
 test: check
-	$(TORCH_THREADS) $(BIN)/python -m pytest -m "not benchmark"
+	$(TORCH_THREADS) $(BIN)/python -m pytest -m "not benchmark and not slow"
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check $(SOURCES)

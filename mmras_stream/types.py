@@ -158,13 +158,17 @@ class SegmentationOutput:
     """What a network says about a batch, untouched, on the device that computed it."""
 
     class_scores: Tensor
-    """(N, K, h, w) logits of the classes the network knows."""
+    """(N, K, h, w) logits of the classes the network knows, or the sums of its masks."""
     features: Tensor
     """(N, C, h', w') dense features."""
     outlier_logits: Tensor | None = None
     """(N, h, w), for networks with a head that was trained to see the unknown."""
     text_scores: Tensor | None = None
     """(N, K, h, w) similarity of the features to the text of each class, where there is text."""
+    mask_logits: Tensor | None = None
+    """(N, Q, h, w), for networks that predict masks; `class_scores` are made from them."""
+    mask_class_logits: Tensor | None = None
+    """(N, Q, K + 1) logits of what each mask shows; the last one means nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

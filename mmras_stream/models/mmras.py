@@ -1,0 +1,157 @@
+"""The published network: MMRAS+, which is Mask2Anomaly's with another score."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmras_stream.models.masked_decoder import MaskedDecoder, MaskPrediction
+from mmras_stream.models.pixel_decoder import PixelDecoder, PixelFeatures
+from mmras_stream.models.resnet import Depth, Pyramid, ResNet
+from mmras_stream.types import SegmentationOutput
+
+CITYSCAPES = (
+    "road",
+    "sidewalk",
+    "building",
+    "wall",
+    "fence",
+    "pole",
+    "traffic light",
+    "traffic sign",
+    "vegetation",
+    "terrain",
+    "sky",
+    "person",
+    "rider",
+    "car",
+    "truck",
+    "bus",
+    "train",
+    "motorcycle",
+    "bicycle",
+)
+
+NOTHING_WEIGHT = 0.1
+"""In the classification loss, beside 1 for every class."""
+
+
+@dataclass(frozen=True, slots=True)
+class MmrasConfig:
+    """The shape of an `MmrasNetwork`; the defaults are the released one."""
+
+    classes: tuple[str, ...] = CITYSCAPES
+    depth: Depth = 50
+    """Of the residual backbone."""
+    width: int = 256
+    heads: int = 8
+    queries: int = 100
+    encoder_layers: int = 6
+    encoder_feedforward: int = 1024
+    points: int = 4
+    """Places that one head looks at in one map."""
+    decoder_layers: int = 9
+    decoder_feedforward: int = 2048
+    global_mask_attention: bool = True
+    """False: the masked attention of Mask2Former, which sees the foreground only."""
+
+    def to_dict(self) -> dict[str, Any]:  # Any: JSON values
+        """Return plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> MmrasConfig:  # Any: JSON values
+        """Read what `to_dict` wrote."""
+        return cls(**{**values, "classes": tuple(values["classes"])})
+
+
+class SegmentationHead(nn.Module):
+    """The pixel decoder and the masked decoder, under the names of published checkpoints."""
+
+    def __init__(self, config: MmrasConfig) -> None:
+        super().__init__()
+        self.pixel_decoder = PixelDecoder(
+            config.width,
+            layers=config.encoder_layers,
+            heads=config.heads,
+            points=config.points,
+            feedforward=config.encoder_feedforward,
+        )
+        self.predictor = MaskedDecoder(
+            config.width,
+            classes=len(config.classes),
+            queries=config.queries,
+            layers=config.decoder_layers,
+            heads=config.heads,
+            feedforward=config.decoder_feedforward,
+            global_mask_attention=config.global_mask_attention,
+        )
+
+    def forward(self, features: Pyramid) -> MaskPrediction:
+        """Predict masks from the features of a backbone."""
+        pixel_features: PixelFeatures = self.pixel_decoder(features)
+        prediction: MaskPrediction = self.predictor(pixel_features)
+        return prediction
+
+
+class Criterion(nn.Module):
+    """The state of the training loss that checkpoints keep."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        weights = torch.ones(classes + 1)
+        weights[-1] = NOTHING_WEIGHT
+        self.register_buffer("empty_weight", weights)
+
+
+class MmrasNetwork(nn.Module):
+    """ResNet, multi-scale deformable pixel decoder, masked decoder with global mask attention.
+
+    Gao et al. 2025, arXiv 2503.17712; Rai et al. 2023, arXiv 2307.13316. Its state has the names
+    and shapes of the published checkpoints, entry for entry.
+    """
+
+    def __init__(self, config: MmrasConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = ResNet(config.depth)
+        self.sem_seg_head = SegmentationHead(config)
+        self.criterion = Criterion(len(config.classes))
+
+    def forward(self, pixels: Tensor) -> SegmentationOutput:
+        """Segment normalised pictures.
+
+        Args:
+            pixels: (N, 3, H, W) float, H and W multiples of 32.
+
+        Returns:
+            Class scores (N, K, H/4, W/4), see `semantic_scores`; the features res4,
+            (N, 1024, H/16, W/16); the masks they were made from and the classes of the masks.
+        """
+        features: Pyramid = self.backbone(pixels)
+        prediction: MaskPrediction = self.sem_seg_head(features)
+        return SegmentationOutput(
+            class_scores=semantic_scores(prediction.class_logits, prediction.mask_logits),
+            features=features.res4,
+            mask_logits=prediction.mask_logits,
+            mask_class_logits=prediction.class_logits,
+        )
+
+
+def semantic_scores(class_logits: Tensor, mask_logits: Tensor) -> Tensor:
+    """Sum what all masks say of each place: sum_q softmax(class)[q, k] * sigmoid(mask)[q].
+
+    Cheng et al. 2021, arXiv 2107.06278. The "nothing" class is left out.
+
+    Args:
+        class_logits: (N, Q, K + 1).
+        mask_logits: (N, Q, h, w).
+
+    Returns:
+        (N, K, h, w), from 0; several masks on one place may add up to more than 1.
+    """
+    probabilities = class_logits.softmax(-1)[..., :-1]
+    return torch.einsum("nqk,nqhw->nkhw", probabilities, mask_logits.sigmoid())

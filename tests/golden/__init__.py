@@ -1,0 +1,1 @@
+"""The network and its scores against tensors of the original code."""
