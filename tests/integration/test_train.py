@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from clips import Clip, write
+from mmras_cli.main import app
+from mmras_stream.models.checkpoint import read_card
+
+CHANGES = {
+    "steps = 100000": "steps = 4",
+    "batch_size = 16": "batch_size = 2",
+    "crop_height = 208": "crop_height = 64",
+    "crop_width = 320": "crop_width = 96",
+    "width_range = [320, 900]": "width_range = [96, 200]",
+    "share = 0.12": "share = 0.0",
+}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """The folders that the shipped recipe names, with two tiny pictures in each."""
+    rng = np.random.default_rng(0)
+    for source in ("idd_lite/train", "camvid/train", "camvid/val"):
+        for part in ("images", "labels"):
+            (tmp_path / source / part).mkdir(parents=True)
+        for number in range(2):
+            picture = rng.integers(0, 255, (96, 144, 3), np.uint8)
+            labels = np.zeros((96, 144), np.uint8)
+            labels[:40] = 6
+            cv2.imwrite(str(tmp_path / source / "images" / f"{number}.png"), picture)
+            cv2.imwrite(str(tmp_path / source / "labels" / f"{number}.png"), labels)
+    (tmp_path / "cutouts").mkdir()
+    for number in range(3):
+        cutout = np.full((30, 30, 4), 255, np.uint8)
+        cv2.imwrite(str(tmp_path / "cutouts" / f"{number}.png"), cutout)
+    return tmp_path
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    text = (files("mmras_stream.training") / "recipes" / "embedded.toml").read_text("utf-8")
+    for before, after in CHANGES.items():
+        assert before in text
+        text = text.replace(before, after)
+    path = tmp_path / "tiny.toml"
+    path.write_text(text)
+    return path
+
+
+def test_training_makes_calibrated_weights_that_annotate(
+    data: Path, recipe: Path, tmp_path: Path
+) -> None:
+    weights = tmp_path / "tiny.safetensors"
+    drive = write(tmp_path / "calm.mp4", Clip(frames=6))
+    command = ["train", str(recipe), "--data", str(data), "--out", str(weights)]
+    result = CliRunner().invoke(app, [*command, "--calibrate", str(drive), "--json"])
+    assert result.exit_code == 0, result.output
+    card = read_card(weights)
+    assert json.loads(result.stdout)["threshold"] == card.threshold
+    assert card.calibration["drives"] == ["calm"]
+    assert card.provenance["steps"] == 4
+    out = tmp_path / "out"
+    annotate = ["annotate", str(drive), "--weights", str(weights), "--out", str(out), "--quiet"]
+    assert CliRunner().invoke(app, annotate).exit_code == 0
+    report = json.loads((out / "calm" / "run.json").read_text())
+    assert report["weights_sha256"] == card.sha256
+    assert report["threshold"] == card.threshold
+
+
+def test_weights_without_a_threshold_ask_for_one(data: Path, recipe: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "tiny.safetensors"
+    drive = write(tmp_path / "calm.mp4", Clip(frames=3))
+    command = ["train", str(recipe), "--data", str(data), "--out", str(weights), "--quiet"]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    annotate = ["annotate", str(drive), "--weights", str(weights), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, annotate)
+    assert result.exit_code == 1
+    assert "carry no calibrated threshold; give one, as in --threshold 0.5" in result.stderr
