@@ -58,21 +58,20 @@ def peak_kib(drive: Path, out: Path, *options: str) -> int:
 
 def looped(clip: Path, path: Path, *, minutes: float) -> Path:
     """Repeat a clip without encoding it again."""
-    with av.open(str(path), "w") as out:
-        target, shift = None, 0
-        seconds = 0.0
-        while seconds < 60 * minutes:
-            with av.open(str(clip)) as source:
-                stream = source.streams.video[0]
-                target = target or out.add_stream_from_template(stream)
-                assert stream.duration is not None
-                for packet in source.demux(stream):
-                    if packet.dts is None or packet.pts is None:
-                        continue
-                    packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+    with av.open(str(clip)) as source:
+        stream = source.streams.video[0]
+        packets = [packet for packet in source.demux(stream) if packet.dts is not None]
+        times = [(packet.pts or 0, packet.dts or 0) for packet in packets]
+        step = times[1][1] - times[0][1]
+        span = times[-1][1] - times[0][1] + step
+        assert stream.time_base is not None
+        repeats = 1 + int(60 * minutes / float(span * stream.time_base))
+        with av.open(str(path), "w") as out:
+            target = out.add_stream_from_template(stream)
+            for repeat in range(repeats):
+                for packet, (pts, dts) in zip(packets, times, strict=True):
+                    packet.pts, packet.dts = pts + repeat * span, dts + repeat * span
+                    packet.time_base = stream.time_base
                     packet.stream = target
                     out.mux(packet)
-                assert stream.time_base is not None
-                shift += stream.duration
-                seconds = float(shift * stream.time_base)
     return path

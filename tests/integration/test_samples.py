@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -28,7 +29,7 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number, frame in enumerate(source.decode(video=0)):
             if 175 <= number < 225:
                 frame.pts = number - 175
-                frame.time_base = stream.time_base
+                frame.time_base = Fraction(1, 25)
                 out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
     return path
