@@ -15,6 +15,9 @@ from mmras_stream.video.encoders import require_encoder
 from mmras_stream.video.writer import VideoWriter
 from mmras_stream.video.yuv420 import Planes420, yuv420_format
 
+_ROUNDING_SECONDS = 0.5
+"""By which a header may overstate the length of a drive."""
+
 
 class OverlayExporter:
     """Writes every frame at its own time, with the sound of the drive.
@@ -29,6 +32,7 @@ class OverlayExporter:
         self._writer: VideoWriter | None = None
         self._scale: ScoreScale | None = None
         self._history: deque[Instant] = deque()
+        self._first_seconds = 0.0
 
     @property
     def warnings(self) -> Sequence[str]:
@@ -41,13 +45,21 @@ class OverlayExporter:
         self._remember(Instant(result.frame.seconds, float(scores.max()), len(result.proposals)))
         planes = draw_overlay(result, self._scale, self._history)
         if self._writer is None:
+            self._first_seconds = result.frame.seconds
             self._writer = self._begin(result.frame, planes)
         self._writer.write(planes, result.frame.pts)
 
     def close(self) -> None:
         """Finish the video; without a frame there is none."""
         if self._writer is not None:
-            self._writer.close()
+            self._writer.close(all_sound=self._is_at_the_end())
+
+    def _is_at_the_end(self) -> bool:
+        """Tell whether the drive was seen to its end, where the sound may go on a little."""
+        length = self._context.info.duration_seconds
+        if length is None or self._context.settings.video.end_seconds is not None:
+            return False
+        return self._history[-1].seconds - self._first_seconds >= length - _ROUNDING_SECONDS
 
     def _remember(self, instant: Instant) -> None:
         self._history.append(instant)

@@ -45,7 +45,8 @@ class VideoWriter:
         pixel_format: Of the planes: 8 bit, limited range.
         encoder: Any video encoder of PyAV whose output fits MP4.
         frame_rate: Average, or 0; a hint to the encoder.
-        sound_from: File whose sound is copied as it is, up to the end of the last picture.
+        sound_from: File whose sound is copied as it is, up to the end of the last picture; see
+            `close` for the rest.
         start_pts: What becomes time 0, for a part of a drive; sound before it is left out.
 
     Raises:
@@ -111,8 +112,11 @@ class VideoWriter:
             self._mux(self._stream.encode(frame))
         self._started = True
 
-    def close(self) -> None:
+    def close(self, *, all_sound: bool = False) -> None:
         """Finish the file and give it its name; without a picture there is none.
+
+        Args:
+            all_sound: Copy what is heard after the last picture too, as at the end of a drive.
 
         Raises:
             OutputError: it cannot be finished.
@@ -123,7 +127,7 @@ class VideoWriter:
             self._abandon()
             return
         with self._writing():
-            self._copy_sound(until=self._ticks.source_end)
+            self._copy_sound(until=_FOREVER if all_sound else self._ticks.source_end)
             self._mux(self._stream.encode(None))
             output, self._output = self._output, None
             output.close()
@@ -167,6 +171,10 @@ class VideoWriter:
             self._sound.close()
         with suppress(OSError):
             partial_path(self._path).unlink()
+
+
+_FOREVER = Fraction(2**40)
+"""Seconds; later than any sound."""
 
 
 class _Ticks:

@@ -18,6 +18,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from typer.testing import CliRunner
 
+from clips import Clip, write
 from commands import ROOT, SAMPLE, annotate, shown_at
 from mmras_cli.main import app
 
@@ -175,6 +176,23 @@ def test_a_folder_of_pictures_is_annotated_like_a_video(tmp_path: Path) -> None:
                 cv2.imwrite(str(pictures / f"{number}.png"), rgb[..., ::-1])
     report = json.loads(annotate(pictures, "--out", tmp_path / "out", "--json"))
     assert report[0]["frames"] == 5
+
+
+@pytest.mark.parametrize(("end", "share"), [(None, 1.0), (0.5, 0.4)])
+def test_sound_is_kept_to_its_end_or_to_the_end_asked_for(
+    end: float | None, share: float, tmp_path: Path
+) -> None:
+    drive = write(tmp_path / "loud.mp4", Clip(frames=25, audio_seconds=1.3))
+    ends = [] if end is None else ["--end", end]
+    annotate(drive, "--out", tmp_path, "--quiet", "--input-width", 64, *ends)
+    source, copied = sound_of(drive), sound_of(tmp_path / "loud" / "overlay.mp4")
+    assert copied == source[: len(copied)]
+    assert len(copied) == pytest.approx(share * len(source), abs=1 if end else 0)
+
+
+def sound_of(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
