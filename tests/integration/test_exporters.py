@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import json
 import resource
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import replace
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,8 +20,17 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from pycocotools import mask as coco_mask
-from pycocotools.coco import COCO
 
+from drives import (
+    ALL,
+    TIME_BASE,
+    context_for,
+    export_all,
+    frame_times,
+    loaded_coco,
+    made_drive,
+    made_result,
+)
 from mmras_stream.errors import OutputError, VideoError
 from mmras_stream.export.coco import CocoExporter
 from mmras_stream.export.frames import FramesExporter
@@ -38,86 +45,15 @@ from mmras_stream.types import (
     Frame,
     FrameResult,
     PixelFormat,
-    VideoInfo,
 )
 
 HEIGHT, WIDTH = 96, 160
-TIME_BASE = Fraction(1, 30000)
-ALL: list[Callable[[RunContext], Exporter]] = [
-    OverlayExporter,
-    CocoExporter,
-    FramesExporter,
-    TimelineExporter,
-]
-
-
-def _context(folder: Path, settings: Settings | None = None, *, uri: str = "") -> RunContext:
-    folder.mkdir(parents=True, exist_ok=True)
-    rate = Fraction(30000, 1001)
-    info = VideoInfo(uri or str(folder / "none.mp4"), HEIGHT, WIDTH, rate, TIME_BASE, None)
-    return RunContext(info, folder, folder.name, settings or Settings())
-
-
-def _result(index: int, *things: tuple[int, int, float], first: int = 0) -> FrameResult:
-    """Return a result with one region per thing: track, column of 20, score."""
-    scores = np.full((12, 20), 0.1, np.float32)
-    for _, column, score in things:
-        scores[4:8, column : column + 3] = score
-    anomaly_map = AnomalyMap(index, scores, HEIGHT, WIDTH)
-    planes = tuple(
-        torch.full((HEIGHT // k, WIDTH // k), 60 + index % 100, dtype=torch.uint8)
-        for k in (1, 2, 2)
-    )
-    pixel_format = PixelFormat(ColourMatrix.BT601, full_range=False)
-    frame = Frame(index, first + 1001 * index, TIME_BASE, planes, pixel_format)  # type: ignore[arg-type]  # three
-    regions = find_regions(anomaly_map, pts=frame.pts, threshold=0.5)
-    by_place = {round(p.bbox_xywh[0] / 8): p for p in regions}
-    tracked = tuple(
-        replace(by_place[min(by_place, key=lambda place: abs(place - column))], track_id=track)
-        for track, column, _ in things
-    )
-    return FrameResult(frame, anomaly_map, anomaly_map, tracked, 0.5)
-
-
-def _drive(frames: int = 60) -> Iterator[FrameResult]:
-    """Yield a calm start, then one thing, then two."""
-    for index in range(frames):
-        rising = 0.55 + 0.4 * index / frames
-        if index < 10:
-            yield _result(index)
-        elif index < 40:
-            yield _result(index, (1, 3, rising))
-        else:
-            yield _result(index, (1, 3, rising), (2, 12, 0.8))
-
-
-def _export(
-    kind: Callable[[RunContext], Exporter], context: RunContext, results: Iterator[FrameResult]
-) -> Exporter:
-    exporter = kind(context)
-    for result in results:
-        exporter.write(result)
-    exporter.close()
-    exporter.close()
-    return exporter
-
-
-def _coco(path: Path) -> Any:
-    with redirect_stdout(io.StringIO()):
-        return COCO(str(path))
-
-
-def _frame_times(path: Path) -> list[Fraction]:
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        assert stream.time_base is not None
-        return [f.pts * stream.time_base for f in container.decode(stream) if f.pts is not None]
 
 
 def test_every_proposal_is_in_the_coco_file_with_its_mask(tmp_path: Path) -> None:
-    results = list(_drive())
-    _export(CocoExporter, _context(tmp_path / "drive"), iter(results))
-    coco = _coco(tmp_path / "drive" / "proposals.coco.json")
+    results = list(made_drive())
+    export_all(CocoExporter, context_for(tmp_path / "drive"), iter(results))
+    coco = loaded_coco(tmp_path / "drive" / "proposals.coco.json")
     proposals = [p for result in results for p in result.proposals]
     annotations = coco.loadAnns(coco.getAnnIds())
     assert len(annotations) == len(proposals) == 70
@@ -134,7 +70,7 @@ def test_every_proposal_is_in_the_coco_file_with_its_mask(tmp_path: Path) -> Non
 def test_the_coco_file_holds_frames_with_proposals_only_and_numbers_them_densely(
     tmp_path: Path,
 ) -> None:
-    _export(CocoExporter, _context(tmp_path / "drive"), _drive())
+    export_all(CocoExporter, context_for(tmp_path / "drive"), made_drive())
     values = json.loads((tmp_path / "drive" / "proposals.coco.json").read_text())
     assert [i["frame_id"] for i in values["images"]] == list(range(50))
     assert [i["frame_index"] for i in values["images"]] == list(range(10, 60))
@@ -147,16 +83,16 @@ def test_the_coco_file_holds_frames_with_proposals_only_and_numbers_them_densely
 def test_the_coco_file_names_its_source_by_hash(tmp_path: Path) -> None:
     source = tmp_path / "source.mp4"
     source.write_bytes(b"drive" * 400_000)
-    _export(CocoExporter, _context(tmp_path / "drive", uri=str(source)), _drive())
+    export_all(CocoExporter, context_for(tmp_path / "drive", uri=str(source)), made_drive())
     values = json.loads((tmp_path / "drive" / "proposals.coco.json").read_text())
     expected = hashlib.sha256(source.read_bytes()).hexdigest()
     assert values["videos"][0]["metadata"] == {"uri": str(source), "sha256": expected}
 
 
 def test_a_mask_that_contradicts_its_box_is_refused(tmp_path: Path) -> None:
-    result = _result(0, (1, 3, 0.9))
+    result = made_result(0, (1, 3, 0.9))
     wrong = replace(result.proposals[0], area=1)
-    exporter = CocoExporter(_context(tmp_path / "drive"))
+    exporter = CocoExporter(context_for(tmp_path / "drive"))
     with pytest.raises(OutputError, match="annotation 1: its mask has area"):
         exporter.write(replace(result, proposals=(wrong,)))
     exporter.close()
@@ -168,7 +104,7 @@ def test_the_same_drive_gives_the_same_bytes(
 ) -> None:
     folders = [tmp_path / "a" / "drive", tmp_path / "b" / "drive"]
     for folder in folders:
-        _export(kind, _context(folder, uri="none.mp4"), _drive())
+        export_all(kind, context_for(folder, uri="none.mp4"), made_drive())
     first, second = ({p.relative_to(f): p for p in f.rglob("*") if p.is_file()} for f in folders)
     assert first.keys() == second.keys()
     assert len(first) >= 1
@@ -180,19 +116,19 @@ def test_the_same_drive_gives_the_same_bytes(
 def test_a_drive_without_frames_closes_cleanly(
     kind: Callable[[RunContext], Exporter], tmp_path: Path
 ) -> None:
-    exporter = _export(kind, _context(tmp_path / "drive"), iter(()))
+    exporter = export_all(kind, context_for(tmp_path / "drive"), iter(()))
     assert list(exporter.warnings) == []
     assert not list(tmp_path.rglob("*.part"))
     for path in tmp_path.rglob("*.json"):
-        assert _coco(path).imgs == {}
+        assert loaded_coco(path).imgs == {}
 
 
 @pytest.mark.parametrize("kind", ALL)
 def test_closing_early_leaves_readable_files_under_their_names(
     kind: Callable[[RunContext], Exporter], tmp_path: Path
 ) -> None:
-    exporter = kind(_context(tmp_path / "drive"))
-    for result in list(_drive())[:23]:
+    exporter = kind(context_for(tmp_path / "drive"))
+    for result in list(made_drive())[:23]:
         exporter.write(result)
     names = {p.name for p in (tmp_path / "drive").iterdir()}
     assert names
@@ -205,9 +141,9 @@ def test_closing_early_leaves_readable_files_under_their_names(
 def _assert_readable(path: Path) -> None:
     assert not path.name.startswith("."), path
     if path.suffix == ".json":
-        assert _coco(path).imgs
+        assert loaded_coco(path).imgs
     elif path.suffix == ".mp4":
-        assert len(_frame_times(path)) == 23
+        assert len(frame_times(path)) == 23
     elif path.suffix == ".parquet":
         assert pq.read_table(path).num_rows == 23
     else:
@@ -215,17 +151,17 @@ def _assert_readable(path: Path) -> None:
 
 
 def test_the_overlay_keeps_every_time(tmp_path: Path) -> None:
-    drive = [_result(index, first=2002) for index in range(20)]
-    _export(OverlayExporter, _context(tmp_path / "drive"), iter(drive))
+    drive = [made_result(index, first=2002) for index in range(20)]
+    export_all(OverlayExporter, context_for(tmp_path / "drive"), iter(drive))
     expected = [result.frame.pts * TIME_BASE for result in drive]
-    assert _frame_times(tmp_path / "drive" / "overlay.mp4") == expected
+    assert frame_times(tmp_path / "drive" / "overlay.mp4") == expected
 
 
 def test_the_overlay_of_a_part_starts_at_0(tmp_path: Path) -> None:
     settings = Settings(video=VideoSettings(start_seconds=1))
-    drive = [_result(index) for index in range(30, 40)]
-    _export(OverlayExporter, _context(tmp_path / "drive", settings), iter(drive))
-    times = _frame_times(tmp_path / "drive" / "overlay.mp4")
+    drive = [made_result(index) for index in range(30, 40)]
+    export_all(OverlayExporter, context_for(tmp_path / "drive", settings), iter(drive))
+    times = frame_times(tmp_path / "drive" / "overlay.mp4")
     assert times == [1001 * k * TIME_BASE for k in range(10)]
 
 
@@ -241,7 +177,7 @@ def test_odd_pictures_have_an_overlay_of_the_next_even_size(
     anomaly_map = AnomalyMap(0, np.full((2, 2), 0.9, np.float32), height, width)
     regions = find_regions(anomaly_map, pts=0, threshold=0.5, min_area=1)
     result = FrameResult(frame, anomaly_map, anomaly_map, regions, 0.5)
-    _export(OverlayExporter, _context(tmp_path / "drive"), iter([result]))
+    export_all(OverlayExporter, context_for(tmp_path / "drive"), iter([result]))
     with av.open(str(tmp_path / "drive" / "overlay.mp4")) as container:
         (shown,) = container.decode(video=0)
     assert (shown.height, shown.width) == (height + height % 2, width + width % 2)
@@ -250,12 +186,12 @@ def test_odd_pictures_have_an_overlay_of_the_next_even_size(
 def test_an_unknown_encoder_is_refused_before_the_first_frame(tmp_path: Path) -> None:
     settings = Settings(output=OutputSettings(encoder="libx246"))
     with pytest.raises(VideoError, match="no video encoder called 'libx246'; did you mean"):
-        OverlayExporter(_context(tmp_path / "drive", settings))
+        OverlayExporter(context_for(tmp_path / "drive", settings))
 
 
 def test_pictures_are_few_good_and_apart(tmp_path: Path) -> None:
-    drive = [_result(i, (1, 3, 0.6 + 0.3 * (i % 60 == 30)), (2, 12, 0.9)) for i in range(240)]
-    _export(FramesExporter, _context(tmp_path / "drive"), iter(drive))
+    drive = [made_result(i, (1, 3, 0.6 + 0.3 * (i % 60 == 30)), (2, 12, 0.9)) for i in range(240)]
+    export_all(FramesExporter, context_for(tmp_path / "drive"), iter(drive))
     folder = tmp_path / "drive" / "frames"
     numbers = sorted(int(path.stem) for path in folder.iterdir())
     assert all(path.suffix == ".jpg" for path in folder.iterdir())
@@ -266,14 +202,14 @@ def test_pictures_are_few_good_and_apart(tmp_path: Path) -> None:
     assert [i["frame_id"] for i in values["images"]] == list(range(len(numbers)))
     for image in values["images"]:
         assert (tmp_path / image["file_name"]).is_file()
-    assert _coco(tmp_path / "drive" / "keyframes.coco.json").anns
+    assert loaded_coco(tmp_path / "drive" / "keyframes.coco.json").anns
 
 
 def test_pictures_of_one_thing_keep_their_distance(tmp_path: Path) -> None:
-    _export(
+    export_all(
         FramesExporter,
-        _context(tmp_path / "drive"),
-        (_result(i, (1, 3, min(0.95, 0.51 * 1.004**i))) for i in range(150)),
+        context_for(tmp_path / "drive"),
+        (made_result(i, (1, 3, min(0.95, 0.51 * 1.004**i))) for i in range(150)),
     )
     numbers = sorted(int(p.stem) for p in (tmp_path / "drive" / "frames").iterdir())
     assert 1 <= len(numbers) <= 3
@@ -282,12 +218,12 @@ def test_pictures_of_one_thing_keep_their_distance(tmp_path: Path) -> None:
 
 def test_no_pictures_are_taken_where_none_are_wanted(tmp_path: Path) -> None:
     settings = Settings(output=OutputSettings(frames_per_track=0))
-    _export(FramesExporter, _context(tmp_path / "drive", settings), _drive())
+    export_all(FramesExporter, context_for(tmp_path / "drive", settings), made_drive())
     assert not list((tmp_path / "drive").rglob("*.jpg"))
 
 
 def test_a_picture_shows_the_frame(tmp_path: Path) -> None:
-    _export(FramesExporter, _context(tmp_path / "drive"), iter([_result(7, (1, 3, 0.9))]))
+    export_all(FramesExporter, context_for(tmp_path / "drive"), iter([made_result(7, (1, 3, 0.9))]))
     picture = cv2.imread(str(tmp_path / "drive" / "frames" / "000007.jpg"))
     assert picture is not None
     assert picture.shape == (HEIGHT, WIDTH, 3)
@@ -296,8 +232,8 @@ def test_a_picture_shows_the_frame(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
 def test_the_timeline_has_a_row_per_frame(kind: Any, tmp_path: Path) -> None:
     settings = Settings(output=OutputSettings(timeline=kind))
-    drive = list(_drive())
-    _export(TimelineExporter, _context(tmp_path / "drive", settings), iter(drive))
+    drive = list(made_drive())
+    export_all(TimelineExporter, context_for(tmp_path / "drive", settings), iter(drive))
     rows = _rows(tmp_path / "drive" / f"timeline.{kind}")
     assert [int(row["frame_index"]) for row in rows] == list(range(60))
     assert [int(row["pts"]) for row in rows] == [r.frame.pts for r in drive]
@@ -329,7 +265,7 @@ def _full_disk(size: int) -> Iterator[None]:
 def test_a_full_disk_is_one_sentence(
     kind: Callable[[RunContext], Exporter], tmp_path: Path
 ) -> None:
-    exporter = kind(_context(tmp_path / "drive"))
+    exporter = kind(context_for(tmp_path / "drive"))
     with _full_disk(200), pytest.raises(OutputError, match=r"cannot write .*drive") as failure:
         _write_all(exporter)
     assert "\n" not in str(failure.value)
@@ -337,6 +273,6 @@ def test_a_full_disk_is_one_sentence(
 
 
 def _write_all(exporter: Exporter) -> None:
-    for result in _drive(400):
+    for result in made_drive(400):
         exporter.write(result)
     exporter.close()
