@@ -36,11 +36,6 @@ class TorchBackend:
         """The threshold calibrated for these weights at their own input width."""
         return self.card.threshold
 
-    @property
-    def description(self) -> str:
-        """Device and number format, for the record."""
-        return f"{self._device} {str(self._precision).removeprefix('torch.')}"
-
     @torch.inference_mode()
     def predict(self, batch: FrameBatch) -> SegmentationOutput:
         """Segment a batch; the result stays on the device, in float32."""

@@ -158,7 +158,7 @@ class VideoWriter:
                 except av.error.FFmpegError as error:
                     # not all of FFmpeg's errors are OSErrors, such as those of its encoders
                     raise OSError(error.errno, error.strerror) from error
-        except Exception:
+        except Exception:  # whatever it was is raised again, after cleaning up
             self._abandon()
             raise
 

@@ -93,7 +93,7 @@ def test_folding_batch_norms_changes_nothing(weights: Path) -> None:
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.normal_(module.running_mean)  # type: ignore[arg-type]  # tracked, so there
-            torch.nn.init.uniform_(module.running_var, 0.5, 2.0)  # type: ignore[arg-type]
+            torch.nn.init.uniform_(module.running_var, 0.5, 2.0)  # type: ignore[arg-type]  # as above
     pixels = torch.randn(1, 3, 32, 48)
     with torch.inference_mode():
         before = network(pixels)

@@ -46,7 +46,7 @@ def stored_as(
 def test_colours_match_those_of_ffmpeg(
     name: str,
     matrix: ColourMatrix,
-    full_range: bool,  # noqa: FBT001
+    full_range: bool,  # noqa: FBT001 - pytest passes it by name
 ) -> None:
     frame = stored_as(name, matrix, full_range=full_range)
     ours = as_frame(frame)
