@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import torchvision_operators  # noqa: F401 - before anything imports torchvision
 from clips import Clip, write
 
 REQUIRED = set(os.environ.get("MMRAS_REQUIRE", "").split(","))
