@@ -53,7 +53,7 @@ def msp(s: ClassMaps) -> Tensor:
 
 def entropy_max(s: ClassMaps) -> Tensor:
     """H(softmax s) / log(K + k), 0..1."""
-    most = (s.classes.shape[1] + s.extra_count).log()[:, None, None]
+    most = torch.log(s.classes.shape[1] + s.extra_count)[:, None, None]
     # not -p * log_softmax, which is not a number where an extra mask is absent
     return torch.special.entr(s.channels.softmax(1)).sum(1) / most
 
