@@ -53,9 +53,10 @@ class DeformableAttention(nn.Module):
     ) -> Tensor:
         """Do as `forward`, with maps from `sampler`."""
         by_place = (self.heads, self.levels, self.points)
-        offsets = self.sampling_offsets(queries).unflatten(2, (*by_place, 2)).to(reference.dtype)
+        offsets = self.sampling_offsets(queries).unflatten(2, (*by_place, 2))
         shares = self.attention_weights(queries).unflatten(2, (self.heads, -1)).softmax(-1)
-        cells = reference * _as_xy(sizes, reference) - 0.5
+        precise = reference.to(torch.promote_types(reference.dtype, queries.dtype))
+        cells = precise * _as_xy(sizes, precise) - 0.5
         x, y = (offsets + cells[:, None, :, None]).unbind(-1)
         output: Tensor = self.output_proj(
             maps(x, y, shares.unflatten(3, by_place[1:])).to(queries.dtype)

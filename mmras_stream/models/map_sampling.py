@@ -46,9 +46,9 @@ class GridSampler:
     """Samples each map by itself with `grid_sample`, as accelerators like it."""
 
     def __init__(self, values: Tensor, sizes: Sequence[Size]) -> None:
-        maps = values.split([height * width for height, width in sizes], dim=1)
+        maps = torch.split(values, [height * width for height, width in sizes], dim=1)
         self._maps = [
-            part.permute(0, 2, 3, 1).unflatten(3, size).flatten(0, 1)
+            torch.unflatten(part.permute(0, 2, 3, 1), 3, size).flatten(0, 1)
             for part, size in zip(maps, sizes, strict=True)
         ]
 
@@ -56,7 +56,7 @@ class GridSampler:
         """See `MapSampler`."""
         levels = zip(self._maps, x.unbind(3), y.unbind(3), shares.unbind(3), strict=True)
         read = torch.stack([self._read(*level) for level in levels]).sum(0)
-        return read.unflatten(0, (x.shape[0], -1)).permute(0, 3, 1, 2).flatten(2)
+        return torch.unflatten(read, 0, (x.shape[0], -1)).permute(0, 3, 1, 2).flatten(2)
 
     def _read(self, maps: Tensor, x: Tensor, y: Tensor, shares: Tensor) -> Tensor:
         """Maps (N * heads, d, h, w), the others (N, Q, heads, P) -> (N * heads, d, Q)."""
@@ -84,11 +84,11 @@ class TableSampler:
         precise = values if values.dtype == torch.float64 else values.float()
         batch, _, self._heads, depth = values.shape
         table = precise.new_zeros(batch, self._rows, self._heads, depth)
-        maps = precise.split([height * width for height, width in sizes], dim=1)
+        maps = torch.split(precise, [height * width for height, width in sizes], dim=1)
         for part, (height, width), start in zip(maps, sizes, self._starts, strict=False):
             inside = table[:, start : start + (height + 2) * (width + 2)]
-            inside = inside.unflatten(1, (height + 2, width + 2))[:, 1:-1, 1:-1]
-            inside.copy_(part.unflatten(1, (height, width)))
+            inside = torch.unflatten(inside, 1, (height + 2, width + 2))[:, 1:-1, 1:-1]
+            inside.copy_(torch.unflatten(part, 1, (height, width)))
         self._table = table.flatten(0, 2)
 
     def __call__(self, x: Tensor, y: Tensor, shares: Tensor) -> Tensor:
@@ -135,4 +135,4 @@ class TableSampler:
 
 def _by_head(corners: Sequence[Tensor], heads: int) -> Tensor:
     """Put four (N, Q, heads * places) side by side: (N, Q, heads, 4, places)."""
-    return torch.stack([corner.unflatten(2, (heads, -1)) for corner in corners], 3)
+    return torch.stack([torch.unflatten(corner, 2, (heads, -1)) for corner in corners], 3)

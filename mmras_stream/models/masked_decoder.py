@@ -229,7 +229,7 @@ class MaskedDecoder(nn.Module):
         masks = self._mask_embedding(queries) @ pixels.transpose(1, 2)
         return MaskPrediction(
             class_logits=self.class_embed(self.decoder_norm(queries)),
-            mask_logits=masks.unflatten(2, mask_features.shape[-2:]),
+            mask_logits=torch.unflatten(masks, 2, mask_features.shape[-2:]),
         )
 
     def _mask_embedding(self, queries: Tensor) -> Tensor:
