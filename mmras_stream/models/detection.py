@@ -24,7 +24,7 @@ ELSEWHERE = {
     "backbone.patch_embed.": "its backbone is a Swin transformer, here is ResNet-50 and -101; Swin "
     f"is served by {HF_HINT}",
     "backbone.downsample_layers.": "its backbone is a ConvNeXt, here is ResNet-50 and -101",
-    "outlier_head.": "it is the compact network of this program; give it with --weights",
+    "outlier_head.": "it is the compact network of this program; give it with --model compact",
 }
 """By the beginning of a name: whose weights they are."""
 
