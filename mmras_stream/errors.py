@@ -3,6 +3,7 @@
 MmrasError
 ├── VideoError        the file cannot be opened, decoded or written
 ├── CheckpointError   the weights do not fit the model
+├── DownloadError     published weights cannot be fetched
 ├── PluginError       a named plugin is unknown or broken
 ├── SettingsError     a setting is impossible or contradicts another
 ├── OutputError       a result cannot be written where it was asked for
@@ -20,6 +21,10 @@ class VideoError(MmrasError):
 
 class CheckpointError(MmrasError):
     """The weights do not fit the model."""
+
+
+class DownloadError(MmrasError):
+    """Published weights cannot be fetched."""
 
 
 class PluginError(MmrasError):

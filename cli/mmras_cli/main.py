@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mmras_cli import annotate, bench, doctor, evaluate, plugins, probe, text, train
+from mmras_cli import annotate, bench, doctor, evaluate, models, plugins, probe, text, train
 
 app = typer.Typer(
     name="mmras-stream",
@@ -21,6 +21,8 @@ app = typer.Typer(
 for module in (annotate, probe, evaluate, bench, train, text, doctor, plugins):
     name = module.__name__.rpartition(".")[2]
     app.command(name, epilog=module.EXAMPLE)(getattr(module, name))
+
+app.add_typer(models.app, name="models")
 
 
 @app.callback()

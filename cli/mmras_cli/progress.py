@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -72,6 +80,30 @@ def plain_progress(what: str, *, quiet: bool) -> Iterator[Callable[[float, str],
     with _bar(columns) as progress:
         task = progress.add_task(what, total=1.0, word="")
         yield lambda share, word: progress.update(task, completed=share, word=word)
+
+
+@contextmanager
+def transfer_progress(
+    *, quiet: bool
+) -> Iterator[Callable[[str], Callable[[int, int | None], None]]]:
+    """Show bytes, bytes/s and time left, in a bar for each file that is named."""
+    if quiet:
+        yield lambda _name: lambda _here, _total: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with _bar(columns) as progress:
+
+        def begin(name: str) -> Callable[[int, int | None], None]:
+            task = progress.add_task(_printable(name), total=None)
+            return lambda here, total: progress.update(task, completed=here, total=total)
+
+        yield begin
 
 
 def summary_table(reports: Mapping[str, RunReport], out: Path) -> None:

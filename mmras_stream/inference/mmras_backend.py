@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from mmras_stream.errors import CheckpointError
 from mmras_stream.inference.device import chosen_device, chosen_precision
+from mmras_stream.inference.host_memory import keep_freed_memory
 from mmras_stream.inference.published import (
     MASK_STRIDE,
     Geometry,
@@ -16,9 +18,10 @@ from mmras_stream.inference.published import (
     network_pixels,
     segmentation,
 )
+from mmras_stream.models.checkpoint import EMBEDDED
 from mmras_stream.models.masked_decoder import MaskPrediction
-from mmras_stream.models.mmras import MmrasConfig
-from mmras_stream.models.published import load_published
+from mmras_stream.models.mmras import MmrasNetwork
+from mmras_stream.models.published import MmrasCard, load_mmras
 from mmras_stream.models.resnet import Depth, NormedConv2d
 from mmras_stream.settings import ModelSettings
 from mmras_stream.types import FrameBatch, NetworkTraits, SegmentationOutput
@@ -28,14 +31,13 @@ from mmras_stream.video.colour import to_rgb
 class MmrasBackend:
     """Eager inference, to the published numbers, or fast: masks stay small, in half precision."""
 
-    threshold: float | None = None
-
     def __init__(self, settings: ModelSettings, *, depth: Depth) -> None:
         self._settings = settings
         self._device = chosen_device(settings.device)
         self._precision = mask_precision(settings, self._device)
-        network = load_published(Path(settings.weights), MmrasConfig(depth=depth))
-        self._classes = network.config.classes
+        network, self.card = _load(settings.weights, depth)
+        if self._device.type == "cpu":
+            keep_freed_memory()
         fold_norms(network)
         network.to(self._device, self._precision).requires_grad_(requires_grad=False)
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
@@ -43,12 +45,17 @@ class MmrasBackend:
     @property
     def weights_sha256(self) -> str:
         """Identity of the weights."""
-        return ""
+        return self.card.sha256
+
+    @property
+    def threshold(self) -> float | None:
+        """The threshold calibrated for these weights, if any."""
+        return self.card.threshold
 
     @property
     def traits(self) -> NetworkTraits:
         """Classes of the weights, and masks."""
-        return NetworkTraits(self._classes, predicts_masks=True)
+        return NetworkTraits(self.card.config.classes, predicts_masks=True)
 
     @torch.inference_mode()
     def predict(self, batch: FrameBatch) -> SegmentationOutput:
@@ -122,3 +129,17 @@ def r50(settings: ModelSettings) -> MmrasBackend:
 def r101(settings: ModelSettings) -> MmrasBackend:
     """Make the backend of weights with a ResNet-101."""
     return MmrasBackend(settings, depth=101)
+
+
+def _load(weights: str, depth: Depth) -> tuple[MmrasNetwork, MmrasCard]:
+    if weights == EMBEDDED:
+        raise CheckpointError(
+            f"r{depth} has no built-in weights; give --checkpoint FILE, and see "
+            "'mmras-stream models list' for where published ones lie"
+        )
+    network, card = load_mmras(Path(weights))
+    if card.config.depth != depth:
+        raise CheckpointError(
+            f"{weights} holds a ResNet-{card.config.depth}; give --model r{card.config.depth}"
+        )
+    return network, card

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import as_file, files
@@ -12,11 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from mmras_stream.errors import CheckpointError
+from mmras_stream.models.carded import (
+    CARD_KEY,
+    FORMAT_KEY,
+    check_digest,
+    check_finite,
+    digest,
+    read_metadata,
+    read_tensors,
+    write_carded,
+)
 from mmras_stream.models.compact import CompactConfig, CompactNetwork
 
 FORMAT = "mmras-stream compact 1"
@@ -72,15 +78,15 @@ def save_weights(path: Path, state: Mapping[str, Tensor], card: WeightsCard) -> 
         The card with its `sha256`.
     """
     tensors = {name: _compact(value) for name, value in sorted(state.items())}
-    card = replace(card, sha256=_digest(tensors))
-    _write(path, tensors, card)
+    card = replace(card, sha256=digest(tensors))
+    write_carded(path, tensors, asdict(card), file_format=FORMAT)
     return card
 
 
 def rewrite_card(path: Path, card: WeightsCard) -> None:
     """Replace what a weights file says of itself; its tensors stay, and so does their hash."""
-    before, tensors = _read(path, with_tensors=True)
-    _write(path, tensors, replace(card, sha256=before.sha256))
+    card = replace(card, sha256=_card_of(path).sha256)
+    write_carded(path, read_tensors(path), asdict(card), file_format=FORMAT)
 
 
 def read_card(path: Path) -> WeightsCard:
@@ -89,22 +95,19 @@ def read_card(path: Path) -> WeightsCard:
     Raises:
         CheckpointError: it is not one of ours, or damaged.
     """
-    return _read(path, with_tensors=False)[0]
+    return _card_of(path)
 
 
 def load_network(path: Path) -> tuple[CompactNetwork, WeightsCard]:
     """Build the network a weights file describes and fill it, in float32, for inference.
 
     Raises:
-        CheckpointError: the file is damaged, not one of ours, or of another architecture.
+        CheckpointError: the file is damaged, not one of ours, of another architecture, or holds
+            values that are not finite.
     """
-    card, tensors = _read(path, with_tensors=True)
-    seen = _digest(tensors)
-    if seen != card.sha256:
-        raise CheckpointError(
-            f"{path} is damaged: its tensors hash to {seen[:12]}..., its card says "
-            f"{card.sha256[:12]}...; fetch it again"
-        )
+    card, tensors = _card_of(path), read_tensors(path)
+    check_digest(path, tensors, card.sha256)
+    check_finite(path, tensors)
     network = CompactNetwork(card.config)
     try:
         network.load_state_dict(
@@ -116,30 +119,14 @@ def load_network(path: Path) -> tuple[CompactNetwork, WeightsCard]:
     return network.eval(), card
 
 
-def _write(path: Path, tensors: dict[str, Tensor], card: WeightsCard) -> None:
-    partial = path.with_name(f".{path.name}.part")
-    metadata = {"format": FORMAT, "card": json.dumps(asdict(card))}
-    save_file(tensors, partial, metadata)
-    partial.chmod(0o644)  # safetensors makes files that only their owner may read
-    os.replace(partial, path)  # noqa: PTH105 - atomic, and says so
-
-
-def _read(path: Path, *, with_tensors: bool) -> tuple[WeightsCard, dict[str, Tensor]]:
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise CheckpointError(
-                    f"{path} holds another architecture (format {metadata.get('format')!r}); "
-                    f"this backend reads {FORMAT!r}, as written by 'mmras-stream train'"
-                )
-            names = file.keys() if with_tensors else []
-            tensors = {name: file.get_tensor(name) for name in names}
-    except (SafetensorError, OSError) as error:
+def _card_of(path: Path) -> WeightsCard:
+    metadata = read_metadata(path)
+    if metadata.get(FORMAT_KEY) != FORMAT:
         raise CheckpointError(
-            f"cannot read weights {path}: {error}; is it a whole safetensors file?"
-        ) from error
-    return _parse(metadata["card"], path), tensors
+            f"{path} holds another architecture (format {metadata.get(FORMAT_KEY)!r}); "
+            f"this backend reads {FORMAT!r}, as written by 'mmras-stream train'"
+        )
+    return _parse(metadata.get(CARD_KEY, ""), path)
 
 
 def _parse(text: str, path: Path) -> WeightsCard:
@@ -156,12 +143,3 @@ def _parse(text: str, path: Path) -> WeightsCard:
 def _compact(value: Tensor) -> Tensor:
     value = value.detach().cpu().contiguous()
     return value.to(torch.float16) if value.is_floating_point() else value
-
-
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()

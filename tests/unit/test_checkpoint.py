@@ -72,6 +72,15 @@ def test_a_flipped_bit_is_noticed(weights: Path) -> None:
         load_network(weights)
 
 
+def test_values_that_are_not_finite_are_found_and_named(tmp_path: Path, weights: Path) -> None:
+    path = tmp_path / "nan.safetensors"
+    state = load_file(weights)
+    state["class_head.bias"][1] = torch.nan
+    save_weights(path, state, WeightsCard(SMALL))
+    with pytest.raises(CheckpointError, match=r"NaN or infinite values \(class_head.bias\)"):
+        load_network(path)
+
+
 def test_another_architecture_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     save_file({"x": torch.zeros(1)}, path, {"format": "pt"})
