@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
@@ -22,6 +20,7 @@ from mmras_stream.models.checkpoint import EMBEDDED
 from mmras_stream.models.masked_decoder import MaskPrediction
 from mmras_stream.models.mmras import MmrasNetwork
 from mmras_stream.models.published import MmrasCard, load_mmras
+from mmras_stream.models.zoo import find_weights
 from mmras_stream.models.resnet import Depth, NormedConv2d
 from mmras_stream.settings import ModelSettings
 from mmras_stream.types import FrameBatch, NetworkTraits, SegmentationOutput
@@ -137,7 +136,7 @@ def _load(weights: str, depth: Depth) -> tuple[MmrasNetwork, MmrasCard]:
             f"r{depth} has no built-in weights; give --checkpoint FILE, and see "
             "'mmras-stream models list' for where published ones lie"
         )
-    network, card = load_mmras(Path(weights))
+    network, card = load_mmras(find_weights(weights))
     if card.config.depth != depth:
         raise CheckpointError(
             f"{weights} holds a ResNet-{card.config.depth}; give --model r{card.config.depth}"

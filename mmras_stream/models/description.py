@@ -18,6 +18,7 @@ from mmras_stream.models.checkpoint import FORMAT as COMPACT
 from mmras_stream.models.published import FORMAT as MMRAS
 from mmras_stream.models.published import build_mmras, read_mmras
 from mmras_stream.models.state_files import read_format
+from mmras_stream.models.zoo import find_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,12 @@ def check_sha256(facts: WeightsFacts, expected: str) -> None:
 
 
 def weights_file(name: str) -> Path:
-    """Return the file a user means; 'embedded' is the one that comes with the program."""
-    return weights_path(EMBEDDED) if name == EMBEDDED else Path(name)
+    """Return the file a user means: a path, a downloaded model, or 'embedded'.
+
+    Raises:
+        CheckpointError: there is no such file.
+    """
+    return weights_path(EMBEDDED) if name == EMBEDDED else find_weights(name)
 
 
 def _compact(path: Path) -> WeightsFacts:

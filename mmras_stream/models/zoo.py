@@ -13,9 +13,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from mmras_stream.errors import DownloadError
+from mmras_stream.errors import CheckpointError, DownloadError
 
 HOME_VARIABLE = "MMRAS_STREAM_HOME"
+
+WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pkl")
 
 DRIVE_HOSTS = ("drive.google.com", "docs.google.com")
 DRIVE_DOWNLOAD = "https://drive.usercontent.google.com/download?export=download&id="
@@ -97,6 +99,28 @@ def is_cached(model: PublishedModel) -> bool:
     """Tell whether all files of a model are in the cache."""
     folder = model_folder(model)
     return bool(model.files) and all((folder / file.name).is_file() for file in model.files)
+
+
+def find_weights(name: str) -> Path:
+    """Return the file that a user means by a path, or by the name of a model in the cache.
+
+    Raises:
+        CheckpointError: there is no such file, or the model has not been downloaded.
+    """
+    path, known = Path(name), published_models()
+    if path.exists():
+        return path
+    if name not in known:
+        guess = get_close_matches(name, known, n=1, cutoff=0.7)
+        hint = f"; did you mean {guess[0]!r}?" if guess else ""
+        raise CheckpointError(
+            f"no weights at {name}, and 'mmras-stream models list' knows no such name{hint}"
+        )
+    model = known[name]
+    if not is_cached(model):
+        raise CheckpointError(f"{name} is not here yet; run 'mmras-stream models download {name}'")
+    (weights,) = (file.name for file in model.files if file.name.endswith(WEIGHTS_SUFFIXES))
+    return model_folder(model) / weights
 
 
 def _model(name: str, values: dict[str, Any]) -> PublishedModel:  # Any: TOML values
