@@ -44,9 +44,14 @@ def state() -> dict[str, Tensor]:
 @cache
 def network(dtype: torch.dtype) -> MmrasNetwork:
     """The network with these weights."""
+    return loaded().to(dtype).eval()
+
+
+def loaded() -> MmrasNetwork:
+    """Build the network anew and give it these weights."""
     built = MmrasNetwork(MmrasConfig())
     built.load_state_dict(state(), strict=True)
-    return built.to(dtype).eval()
+    return built
 
 
 @cache
