@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mmras_stream.errors import MmrasError
-    from mmras_stream.pipeline import Model, load_model, results, run
+    from mmras_stream.model import Model, load_model
+    from mmras_stream.pipeline import results, run
     from mmras_stream.settings import Settings
     from mmras_stream.settings import load as load_settings
     from mmras_stream.types import (
@@ -39,7 +40,10 @@ _HOMES = {
     "MmrasError": ("errors", "MmrasError"),
     "Settings": ("settings", "Settings"),
     "load_settings": ("settings", "load"),
-    **{name: ("pipeline", name) for name in ("Model", "load_model", "results", "run")},
+    "Model": ("model", "Model"),
+    "load_model": ("model", "load_model"),
+    "results": ("pipeline", "results"),
+    "run": ("pipeline", "run"),
 }
 
 

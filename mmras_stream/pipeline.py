@@ -8,26 +8,16 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mmras_stream.errors import SettingsError
 from mmras_stream.export.folder import drive_name, prepare_folder
 from mmras_stream.export.report import installed_versions, write_report
+from mmras_stream.model import Model, load_model
 from mmras_stream.pictures import are_pictures
 from mmras_stream.prefetching import prefetch
-from mmras_stream.protocols import Backend, Decoder, Exporter, Scorer, Smoother, Tracker
+from mmras_stream.protocols import Decoder, Exporter, Smoother, Tracker
 from mmras_stream.registry import Kind, load
 from mmras_stream.settings import RunContext, Settings, VideoSettings
 from mmras_stream.temporal.tracker import OverlapTracker
 from mmras_stream.types import FrameResult, RunReport, VideoInfo
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A network with the score made from it; stateless, so one serves all drives."""
-
-    backend: Backend
-    scorer: Scorer
-    threshold: float
-    """Score above which a place is strange."""
 
 
 @dataclass(slots=True)
@@ -69,30 +59,6 @@ class Tally:
 
 Observer = Callable[[FrameResult, Tally], None]
 """Called after each frame has been written, as for a progress bar."""
-
-
-def load_model(settings: Settings) -> Model:
-    """Load the network and the score that `settings` name, and see that the other plugins exist.
-
-    Raises:
-        PluginError: a plugin is unknown or broken.
-        CheckpointError: the weights are missing or damaged.
-        SettingsError: the threshold is `auto` and the weights carry none.
-    """
-    load(Kind.SMOOTHER, settings.temporal.smoother)
-    for name in settings.output.exporters:
-        load(Kind.EXPORTER, name)
-    backend: Backend = load(Kind.BACKEND, settings.model.backend)(settings.model)
-    scorer: Scorer = load(Kind.SCORER, settings.score.scorer)(settings.score)
-    threshold = settings.proposals.threshold
-    if threshold == "auto":
-        if backend.threshold is None:
-            raise SettingsError(
-                f"the weights {settings.model.weights!r} carry no calibrated threshold; "
-                "give one, as in --threshold 0.5"
-            )
-        threshold = backend.threshold
-    return Model(backend, scorer, float(threshold))
 
 
 def open_decoder(path: Path | str, settings: VideoSettings) -> Decoder:
@@ -160,6 +126,7 @@ def run(
         media_seconds=tally.media_seconds,
         wall_seconds=time.perf_counter() - began,
         stage_seconds=tally.stage_seconds,
+        score=model.score,
         threshold=model.threshold,
         settings=settings.to_dict(),
         versions=installed_versions(),
@@ -210,9 +177,9 @@ def stream(
             if batch is None:
                 return
             with tally.timed("network"):
-                output = model.backend.predict(batch)
+                outputs = model.predict(batch)
             with tally.timed("score"):
-                raw_maps = model.scorer.score(batch, output)
+                raw_maps = model.score_maps(batch, outputs)
             for frame, raw_map in zip(batch, raw_maps, strict=True):
                 with tally.timed("smooth"):
                     anomaly_map = smoother.update(frame, raw_map)

@@ -10,6 +10,7 @@ from mmras_stream.types import (
     Frame,
     FrameBatch,
     FrameResult,
+    NetworkTraits,
     Proposal,
     SegmentationOutput,
     VideoInfo,
@@ -45,8 +46,13 @@ class Backend(Protocol):
         ...
 
     @property
+    def traits(self) -> NetworkTraits:
+        """What the network gives."""
+        ...
+
+    @property
     def threshold(self) -> float | None:
-        """The threshold that was calibrated for these weights, if any."""
+        """The threshold that was calibrated for these weights and their default score, if any."""
         ...
 
     def predict(self, batch: FrameBatch) -> SegmentationOutput:
@@ -55,7 +61,11 @@ class Backend(Protocol):
 
 
 class Scorer(Protocol):
-    """Turns a network's raw outputs into one anomaly map per frame, on the host."""
+    """Turns a network's raw outputs into one anomaly map per frame, on the host.
+
+    Stateless and shared by all videos; built from `Settings` and the `NetworkTraits` of the
+    network it serves.
+    """
 
     def score(self, batch: FrameBatch, output: SegmentationOutput) -> Sequence[AnomalyMap]: ...
 

@@ -55,34 +55,46 @@ class VideoSettings:
 class ModelSettings:
     """The network and where it runs."""
 
-    backend: str = "torch"
+    name: str = "compact"
+    """Backend plugin: `compact`, `r50` or `r101` (the paper's network), `hf` or another."""
     weights: str = "embedded"
-    """`embedded`, or the path of a safetensors file written by `mmras-stream train`."""
+    """`embedded` (of `compact`), the path of a checkpoint, or what the plugin takes for one."""
     device: str = "auto"
     """`auto` takes `cuda` where there is one, else `cpu`."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """`auto` takes bfloat16 where the hardware multiplies it faster."""
+    """`auto` takes bfloat16 where the hardware multiplies it faster; for the paper's network only
+    if it is to be `fast`."""
     input_width: int = 512
-    """Pixels; the height follows the picture's shape, in steps of 16."""
+    """Of `compact`: pixels; the height follows the picture's shape, in steps of 16."""
+    short_edge: int = 1024
+    """Of networks that predict masks: pixels to which a picture's shorter side is brought."""
+    long_edge: int = 2048
+    """Of networks that predict masks: pixels that the longer side has at most."""
+    fast: bool = False
+    """Of networks that predict masks: sum the masks at a quarter of the input's size."""
 
     def __post_init__(self) -> None:
         _at_least("model.input_width", self.input_width, 32)
+        _at_least("model.short_edge", self.short_edge, 32)
+        _at_least("model.long_edge", self.long_edge, self.short_edge)
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreSettings:
-    """How a network's output becomes one score per place; see `scoring.mmras`."""
+    """How a network's output becomes one score per place; see `mmras_stream.scoring`."""
 
-    scorer: str = "mmras"
+    name: str = "auto"
+    """Scorer plugin, or several with their shares: `outlier=0.95,msp=0.05`. `auto` takes what
+    fits the network: these two where it has an outlier head, else `maxlogits`."""
     alpha: float = 0.99
-    """Share of the image's class scores in their blend with the text's."""
+    """Of `mmras` and `mmras_aligned`: share of the image's class scores in the blend with text."""
     w: float = 0.7
-    """Share of the blended score in the ensemble with the plain one."""
-    outlier_weight: float = 0.95
-    """Share of the outlier head, where the network has one."""
+    """Of the same: share of the blended score in the sum with the plain one."""
+    tta: Literal["none", "flip"] = "none"
+    """`flip`: average with the score of the mirrored picture, at twice the cost."""
 
     def __post_init__(self) -> None:
-        for name in ("alpha", "w", "outlier_weight"):
+        for name in ("alpha", "w"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise SettingsError(f"score.{name} must lie in 0..1, got {value:g}")

@@ -21,6 +21,7 @@ from mmras_stream.types import (
     Frame,
     FrameBatch,
     FrameResult,
+    NetworkTraits,
     PixelFormat,
     SegmentationOutput,
     VideoInfo,
@@ -190,6 +191,9 @@ class FakeBackend:
     batch_sizes: list[int] = field(default_factory=list)
     threshold: float | None = 0.5
     weights_sha256: str = ""
+    traits: NetworkTraits = field(
+        default_factory=lambda: NetworkTraits(("bright",), has_outlier_head=True)
+    )
 
     def predict(self, batch: FrameBatch) -> SegmentationOutput:
         """Return the luma, one cell for 4x4 pixels, as an outlier logit in -1..1."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias
@@ -152,6 +152,21 @@ class FrameBatch:
         """Pixels."""
         return int(self.planes[0].shape[2])
 
+    def mirrored(self) -> FrameBatch:
+        """Return the same instants with left and right exchanged."""
+        y, u, v = self.planes
+        return replace(self, planes=(y.flip(-1), u.flip(-1), v.flip(-1)))
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkTraits:
+    """What a network gives, as far as scores and names depend on it."""
+
+    classes: tuple[str, ...]
+    """In the order of `SegmentationOutput.class_scores`."""
+    predicts_masks: bool = False
+    has_outlier_head: bool = False
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmentationOutput:
@@ -163,12 +178,9 @@ class SegmentationOutput:
     """(N, C, h', w') dense features."""
     outlier_logits: Tensor | None = None
     """(N, h, w), for networks with a head that was trained to see the unknown."""
-    text_scores: Tensor | None = None
-    """(N, K, h, w) similarity of the features to the text of each class, where there is text."""
-    mask_logits: Tensor | None = None
-    """(N, Q, h, w), for networks that predict masks; `class_scores` are made from them."""
-    mask_class_logits: Tensor | None = None
-    """(N, Q, K + 1) logits of what each mask shows; the last one means nothing."""
+    extra_masks: Tensor | None = None
+    """(N, k, h, w), k >= 0, for networks that predict masks: the probability of each mask that
+    surely shows what cannot stand on a road; -inf where a picture has fewer than k."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -197,6 +209,15 @@ class Rle:
 
 
 @dataclass(frozen=True, slots=True)
+class Guess:
+    """A word for what a picture may show."""
+
+    word: str
+    confidence: float
+    """0..1, among the words it was chosen from."""
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """One connected region of one frame that may be an anomaly."""
 
@@ -211,6 +232,10 @@ class Proposal:
     """Highest score inside the region."""
     track_id: int | None = None
     """From 1; the same for one physical thing throughout a drive."""
+    guesses: tuple[Guess, ...] = ()
+    """Words for the thing, the likeliest first, where names were asked for."""
+    looks_known: Guess | None = None
+    """The ordinary thing it looks like so much that it is suppressed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -239,6 +264,8 @@ class RunReport:
     wall_seconds: float
     stage_seconds: dict[str, float]
     """Wall seconds spent waiting for each stage; they add up to about `wall_seconds`."""
+    score: str
+    """Names and weights of the scores that were added up, as in `outlier=0.95,msp=0.05`."""
     threshold: float
     settings: dict[str, object]
     versions: dict[str, str]

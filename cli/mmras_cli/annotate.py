@@ -10,13 +10,29 @@ import typer
 
 from mmras_cli.console import (
     INTERRUPTED,
+    Alpha,
     AsJson,
+    Config,
+    Device,
+    EnsembleW,
+    Fast,
+    InputWidth,
+    ModelName,
+    Precision,
     Quiet,
+    Score,
+    ShortEdge,
+    Threshold,
+    Tta,
     Verbose,
+    Weights,
     complain,
+    given,
+    model_options,
     print_json,
     reported,
     show_log,
+    threshold_value,
 )
 
 if TYPE_CHECKING:
@@ -40,24 +56,25 @@ def annotate(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("out"),
     *,
     overwrite: Annotated[bool, typer.Option(help="Replace earlier results.")] = False,
-    config: Annotated[
-        Path | None, typer.Option(help="TOML file of settings; options here win over it.")
-    ] = None,
+    config: Config = None,
     start: Annotated[float | None, typer.Option(help="Seconds into the drive.")] = None,
     end: Annotated[float | None, typer.Option(help="Seconds into the drive.")] = None,
     every: Annotated[float | None, typer.Option(help="Look once in so many seconds.")] = None,
     stride: Annotated[int | None, typer.Option(help="Look at each n-th frame.")] = None,
     decoder: Annotated[str | None, typer.Option(help="auto, pyav, images or decord.")] = None,
-    weights: Annotated[str | None, typer.Option(help="'embedded' or a .safetensors file.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
-    input_width: Annotated[
-        int | None, typer.Option(help="Width in pixels at which the network looks.")
-    ] = None,
+    model: ModelName = None,
+    weights: Weights = None,
+    device: Device = None,
+    precision: Precision = None,
+    input_width: InputWidth = None,
+    short_edge: ShortEdge = None,
+    fast: Fast = None,
+    score: Score = None,
+    alpha: Alpha = None,
+    w: EnsembleW = None,
+    tta: Tta = None,
     batch_size: Annotated[int | None, typer.Option(help="Frames per network call.")] = None,
-    threshold: Annotated[
-        str | None, typer.Option(help="Score above which a place is strange, or 'auto'.")
-    ] = None,
+    threshold: Threshold = None,
     smoother: Annotated[str | None, typer.Option(help="ema, none or a plugin.")] = None,
     half_life: Annotated[float | None, typer.Option(help="Of the smoothing, in seconds.")] = None,
     min_area: Annotated[int | None, typer.Option(help="Smallest proposal, frame pixels.")] = None,
@@ -89,13 +106,17 @@ def annotate(
             "decoder": decoder,
             "batch_size": batch_size,
         },
-        "model": {
-            "weights": weights,
-            "device": device,
-            "precision": precision,
-            "input_width": input_width,
-        },
-        "proposals": {"threshold": _threshold(threshold), "min_area": min_area},
+        "model": model_options(
+            model,
+            weights,
+            device=device,
+            precision=precision,
+            input_width=input_width,
+            short_edge=short_edge,
+            fast=fast,
+        ),
+        "score": {"name": score, "alpha": alpha, "w": w, "tta": tta},
+        "proposals": {"threshold": threshold_value(threshold), "min_area": min_area},
         "temporal": {
             "smoother": smoother,
             "half_life_seconds": half_life,
@@ -108,11 +129,7 @@ def annotate(
             "exporters": tuple(exporters.split(",")) if exporters else None,
         },
     }
-    given = {
-        section: {key: value for key, value in values.items() if value is not None}
-        for section, values in chosen.items()
-    }
-    settings = load(config, given)
+    settings = load(config, given(chosen))
     _annotate_all(
         expanded(drives), out, settings, overwrite=overwrite, as_json=as_json, quiet=quiet
     )
@@ -142,7 +159,8 @@ def _annotate_all(
     from mmras_stream.errors import MmrasError
     from mmras_stream.export.folder import drive_name
     from mmras_stream.export.report import report_values
-    from mmras_stream.pipeline import load_model, run
+    from mmras_stream.model import load_model
+    from mmras_stream.pipeline import run
 
     model = load_model(settings)
     reports: dict[str, RunReport] = {}
@@ -178,12 +196,3 @@ def _annotate_all(
         raise typer.Exit(INTERRUPTED)
     if failures:
         raise typer.Exit(1)
-
-
-def _threshold(text: str | None) -> float | str | None:
-    if text is None or text == "auto":
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is neither a number nor 'auto'") from None

@@ -8,7 +8,24 @@ from typing import Annotated
 
 import typer
 
-from mmras_cli.console import AsJson, Device, InputWidth, Weights, print_json, reported
+from mmras_cli.console import (
+    AsJson,
+    Config,
+    Device,
+    Fast,
+    InputWidth,
+    ModelName,
+    Precision,
+    Score,
+    ShortEdge,
+    Threshold,
+    Weights,
+    given,
+    model_options,
+    print_json,
+    reported,
+    threshold_value,
+)
 
 EXAMPLE = "Example: mmras-stream bench drive.mp4 --seconds 20"
 
@@ -18,17 +35,38 @@ def bench(
     drive: Annotated[Path, typer.Argument(help="A video to measure on.")],
     *,
     seconds: Annotated[float, typer.Option(help="Of the drive to use.")] = 20.0,
-    weights: Weights = "embedded",
-    device: Device = "auto",
-    input_width: InputWidth = 512,
+    config: Config = None,
+    model: ModelName = None,
+    weights: Weights = None,
+    device: Device = None,
+    precision: Precision = None,
+    input_width: InputWidth = None,
+    short_edge: ShortEdge = None,
+    fast: Fast = None,
+    score: Score = None,
+    threshold: Threshold = None,
     as_json: AsJson = False,
 ) -> None:
     """Time decoding, the network and encoding alone, then a whole run, in one process."""
     from mmras_stream.evaluation.speed import measure
     from mmras_stream.settings import load
 
-    chosen = {"weights": weights, "device": device, "input_width": input_width}
-    settings = load(overrides={"model": chosen, "video": {"end_seconds": seconds}})
+    chosen = model_options(
+        model,
+        weights,
+        device=device,
+        precision=precision,
+        input_width=input_width,
+        short_edge=short_edge,
+        fast=fast,
+    )
+    sections: dict[str, dict[str, object]] = {
+        "model": chosen,
+        "score": {"name": score},
+        "proposals": {"threshold": threshold_value(threshold)},
+        "video": {"end_seconds": seconds},
+    }
+    settings = load(config, given(sections))
     costs = measure(drive, settings)
     if as_json:
         print_json(

@@ -8,7 +8,24 @@ from typing import Annotated
 
 import typer
 
-from mmras_cli.console import AsJson, Device, InputWidth, Quiet, Weights, print_json, reported
+from mmras_cli.console import (
+    AsJson,
+    Config,
+    Device,
+    Fast,
+    InputWidth,
+    ModelName,
+    Precision,
+    Quiet,
+    Score,
+    ShortEdge,
+    Tta,
+    Weights,
+    given,
+    model_options,
+    print_json,
+    reported,
+)
 
 EXAMPLE = """
 Example: mmras-stream evaluate RoadAnomaly21 --json
@@ -21,9 +38,16 @@ The folder holds images/NAME.jpg and labels_masks/NAME.png: 1 strange, 0 ordinar
 def evaluate(
     folder: Annotated[Path, typer.Argument(help="Holds images/ and labels_masks/.")],
     *,
-    weights: Weights = "embedded",
-    device: Device = "auto",
-    input_width: InputWidth = 512,
+    config: Config = None,
+    model: ModelName = None,
+    weights: Weights = None,
+    device: Device = None,
+    precision: Precision = None,
+    input_width: InputWidth = None,
+    short_edge: ShortEdge = None,
+    fast: Fast = None,
+    score: Score = None,
+    tta: Tta = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -32,23 +56,44 @@ def evaluate(
     from mmras_stream.evaluation.datasets import list_samples
     from mmras_stream.evaluation.pixel import PixelPool
     from mmras_stream.evaluation.scores import add_sample
-    from mmras_stream.pipeline import load_model
+    from mmras_stream.model import load_model
     from mmras_stream.settings import load
 
-    chosen = {"weights": weights, "device": device, "input_width": input_width}
-    settings = load(overrides={"model": chosen, "proposals": {"threshold": 1.0}})
+    chosen = model_options(
+        model,
+        weights,
+        device=device,
+        precision=precision,
+        input_width=input_width,
+        short_edge=short_edge,
+        fast=fast,
+    )
+    sections: dict[str, dict[str, object]] = {
+        "model": chosen,
+        "score": {"name": score, "tta": tta},
+        "proposals": {"threshold": 1.0},  # of which nothing is made here
+    }
+    settings = load(config, given(sections))
     samples = list_samples(folder)
-    model, pool = load_model(settings), PixelPool()
+    loaded, pool = load_model(settings), PixelPool()
     with plain_progress("evaluating", quiet=quiet or as_json) as show:
         for done, sample in enumerate(samples, start=1):
-            add_sample(pool, sample, model)
+            add_sample(pool, sample, loaded)
             show(done / len(samples), f"{done} pictures")
     metrics = pool.metrics()
-    values = {"folder": str(folder), "pictures": len(samples), "input_width": input_width}
     if as_json:
-        print_json({**values, **asdict(metrics), "weights_sha256": model.backend.weights_sha256})
+        print_json(
+            {
+                "folder": str(folder),
+                "pictures": len(samples),
+                "score": loaded.score,
+                "settings": settings.to_dict(),
+                "weights_sha256": loaded.backend.weights_sha256,
+                **asdict(metrics),
+            }
+        )
         return
-    typer.echo(f"{folder}: {len(samples)} pictures, pooled, input {input_width} wide")
+    typer.echo(f"{folder}: {len(samples)} pictures, pooled, score {loaded.score}")
     typer.echo(f"  AuPRC {100 * metrics.average_precision:6.2f} %")
     typer.echo(f"  FPR95 {100 * metrics.fpr_at_95_tpr:6.2f} %  (no interpolation)")
     typer.echo(f"  AUROC {100 * metrics.auroc:6.2f} %")

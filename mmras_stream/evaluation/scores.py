@@ -13,7 +13,7 @@ import torch
 from mmras_stream.errors import DataError
 from mmras_stream.evaluation.datasets import Sample
 from mmras_stream.evaluation.pixel import PixelPool
-from mmras_stream.pipeline import Model
+from mmras_stream.model import Model
 from mmras_stream.types import ColourMatrix, FrameBatch, Image, PixelFormat, ScoreMap
 
 
@@ -39,7 +39,7 @@ def score_picture(image: Image, model: Model) -> ScoreMap:
     planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[:, None]
     rgb = PixelFormat(ColourMatrix.RGB, full_range=True)
     batch = FrameBatch((0,), (0,), Fraction(1), (planes[0], planes[1], planes[2]), rgb)
-    (anomaly_map,) = model.scorer.score(batch, model.backend.predict(batch))
+    (anomaly_map,) = model.score_maps(batch, model.predict(batch))
     height, width = image.shape[:2]
     enlarged = cv2.resize(anomaly_map.scores, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(enlarged, np.float32)

@@ -13,7 +13,8 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from mmras_stream.errors import VideoError
-from mmras_stream.pipeline import Model, load_model, open_decoder, run
+from mmras_stream.model import Model, load_model
+from mmras_stream.pipeline import open_decoder, run
 from mmras_stream.settings import Settings
 from mmras_stream.types import FrameBatch
 from mmras_stream.video.writer import VideoWriter

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from mmras_stream.inference.pillow_resize import resize
+from mmras_stream.models.masked_decoder import MaskPrediction
+from mmras_stream.types import SegmentationOutput
 
 MULTIPLE = 32
 """Both sides of a network input are multiples of this."""
 
-MEAN = (123.675, 116.28, 103.53)
+Colour = tuple[float, float, float]
+
+MEAN: Colour = (123.675, 116.28, 103.53)
 """RGB, 0..255."""
 
-STD = (58.395, 57.12, 57.375)
+STD: Colour = (58.395, 57.12, 57.375)
+
+MASK_STRIDE = 4
+"""Pixels of a network input that a mask has one value for, in either direction."""
 
 EXTRA_CLASSES = range(2, 11)
 """Building to sky: Cityscapes classes that cannot stand on a road."""
@@ -39,8 +48,12 @@ class Geometry:
     """What the network sees: `resized` and zeros at the right and at the bottom."""
 
 
-def geometry(height: int, width: int, *, short_edge: int = 1024, long_edge: int = 2048) -> Geometry:
+def geometry(
+    height: int, width: int, *, short_edge: int = 1024, long_edge: int = 2048, step: int = 1
+) -> Geometry:
     """Bring the short edge to `short_edge`, unless the other would exceed `long_edge`.
+
+    Both sides are rounded to multiples of `step`.
 
     >>> geometry(720, 1280).resized, geometry(720, 1280).padded
     ((1024, 1820), (1024, 1824))
@@ -48,35 +61,78 @@ def geometry(height: int, width: int, *, short_edge: int = 1024, long_edge: int 
     (618, 2048)
     """
     scale = min(short_edge / min(height, width), long_edge / max(height, width))
-    down, across = int(height * scale + 0.5), int(width * scale + 0.5)
+    down, across = (max(step, int(side * scale / step + 0.5) * step) for side in (height, width))
     padded = -(-down // MULTIPLE) * MULTIPLE, -(-across // MULTIPLE) * MULTIPLE
     return Geometry((height, width), (down, across), padded)
 
 
-def network_pixels(pictures: Tensor, sizes: Geometry) -> Tensor:
+def network_pixels(
+    pictures: Tensor, sizes: Geometry, *, mean: Colour = MEAN, std: Colour = STD
+) -> Tensor:
     """Resize, normalise and pad.
 
     Args:
         pictures: (N, 3, height, width) uint8, RGB, upright.
         sizes: From `geometry`.
+        mean: RGB, 0..255.
+        std: RGB, 0..255.
 
     Returns:
         (N, 3, *padded) float32.
     """
     small = resize(pictures, sizes.resized).float()
-    mean = torch.tensor(MEAN, device=pictures.device).view(3, 1, 1)
-    std = torch.tensor(STD, device=pictures.device).view(3, 1, 1)
+    centre, scale = (torch.tensor(c, device=small.device).view(3, 1, 1) for c in (mean, std))
     (height, width), (padded_height, padded_width) = sizes.resized, sizes.padded
-    return F.pad((small - mean) / std, (0, padded_width - width, 0, padded_height - height))
+    return F.pad((small - centre) / scale, (0, padded_width - width, 0, padded_height - height))
 
 
-def semantic_map(class_logits: Tensor, mask_logits: Tensor, sizes: Geometry) -> Tensor:
+def segmentation(
+    masks: MaskPrediction,
+    features: Tensor,
+    sizes: Geometry,
+    *,
+    fast: bool,
+    extra_classes: Collection[int] = EXTRA_CLASSES,
+) -> SegmentationOutput:
+    """Turn the masks of a batch into what scores are made from.
+
+    Args:
+        masks: Of N pictures of one size.
+        features: (N, C, h', w').
+        sizes: From `geometry`, with a step of `MASK_STRIDE` if it is to be fast.
+        fast: Sum the masks as they are, at a quarter of the network's input, where the published
+            code enlarges each of them first.
+        extra_classes: Those whose sure masks become channels of their own.
+    """
+    fold = coarse_map if fast else semantic_map
+    maps = [
+        fold(classes, logits, sizes, extra_classes=extra_classes)
+        for classes, logits in zip(masks.class_logits, masks.mask_logits, strict=True)
+    ]
+    known = masks.class_logits.shape[-1] - 1
+    return SegmentationOutput(
+        class_scores=torch.stack([one[:known] for one in maps]),
+        features=features,
+        extra_masks=pad_sequence(
+            [one[known:] for one in maps], batch_first=True, padding_value=-torch.inf
+        ),
+    )
+
+
+def semantic_map(
+    class_logits: Tensor,
+    mask_logits: Tensor,
+    sizes: Geometry,
+    *,
+    extra_classes: Collection[int] = EXTRA_CLASSES,
+) -> Tensor:
     """Turn the masks of one picture into class scores at its original size.
 
     Args:
         class_logits: (Q, K + 1).
         mask_logits: (Q, h, w).
         sizes: From `geometry`.
+        extra_classes: Those whose sure masks become channels of their own.
 
     Returns:
         (K + k, *original): see `mmras_stream.models.mmras.semantic_scores`; then, for each of k
@@ -91,24 +147,41 @@ def semantic_map(class_logits: Tensor, mask_logits: Tensor, sizes: Geometry) -> 
     )
     for some, masks in parts:
         sums.addmm_(some.T, _enlarge(masks, sizes.padded).sigmoid().flatten(1))
-    kept = extra_queries(class_logits)
+    kept = extra_queries(class_logits, extra_classes)
     best = probabilities[kept].amax(-1)[:, None, None]
     extras = best * _enlarge(mask_logits[kept], sizes.padded).sigmoid()
     channels = torch.cat([sums.view(-1, *sizes.padded), extras])
     return _enlarge(channels[:, : sizes.resized[0], : sizes.resized[1]], sizes.original)
 
 
-def extra_queries(class_logits: Tensor) -> Tensor:
+def coarse_map(
+    class_logits: Tensor,
+    mask_logits: Tensor,
+    sizes: Geometry,
+    *,
+    extra_classes: Collection[int] = EXTRA_CLASSES,
+) -> Tensor:
+    """Do as `semantic_map` at a quarter of the network's input, enlarging nothing."""
+    height, width = (side // MASK_STRIDE for side in sizes.resized)
+    masks = mask_logits[:, :height, :width].sigmoid()
+    kept = extra_queries(class_logits, extra_classes)
+    probabilities = class_logits.softmax(-1)
+    extras = probabilities[kept].amax(-1)[:, None, None] * masks[kept]
+    return torch.cat([torch.einsum("qk,qhw->khw", probabilities[:, :-1], masks), extras])
+
+
+def extra_queries(class_logits: Tensor, extra_classes: Collection[int] = EXTRA_CLASSES) -> Tensor:
     """Return the numbers of the queries that surely show something beside or above a road.
 
     Args:
-        class_logits: (Q, K + 1), Cityscapes classes.
+        class_logits: (Q, K + 1).
+        extra_classes: Numbers of the classes that count; those of Cityscapes if not given.
 
     Returns:
         (k,) int64, rising.
     """
     best, label = class_logits.softmax(-1).max(-1)
-    inside = (label >= EXTRA_CLASSES.start) & (label < EXTRA_CLASSES.stop)
+    inside = torch.isin(label, torch.tensor([*extra_classes], device=label.device))
     return torch.nonzero(inside & (best > EXTRA_PROBABILITY))[:, 0]
 
 

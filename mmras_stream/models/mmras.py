@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from mmras_stream.models.masked_decoder import MaskedDecoder, MaskPrediction
 from mmras_stream.models.pixel_decoder import PixelDecoder, PixelFeatures
 from mmras_stream.models.resnet import Depth, Pyramid, ResNet
-from mmras_stream.types import SegmentationOutput
 
 CITYSCAPES = (
     "road",
@@ -107,6 +106,14 @@ class Criterion(nn.Module):
         self.register_buffer("empty_weight", weights)
 
 
+class MmrasOutput(NamedTuple):
+    """What an `MmrasNetwork` sees."""
+
+    masks: MaskPrediction
+    features: Tensor
+    """(N, 1024, H / 16, W / 16), res4."""
+
+
 class MmrasNetwork(nn.Module):
     """ResNet, multi-scale deformable pixel decoder, masked decoder with global mask attention.
 
@@ -121,24 +128,10 @@ class MmrasNetwork(nn.Module):
         self.sem_seg_head = SegmentationHead(config)
         self.criterion = Criterion(len(config.classes))
 
-    def forward(self, pixels: Tensor) -> SegmentationOutput:
-        """Segment normalised pictures.
-
-        Args:
-            pixels: (N, 3, H, W) float, H and W multiples of 32.
-
-        Returns:
-            Class scores (N, K, H/4, W/4), see `semantic_scores`; the features res4,
-            (N, 1024, H/16, W/16); the masks they were made from and the classes of the masks.
-        """
+    def forward(self, pixels: Tensor) -> MmrasOutput:
+        """Segment normalised pictures: (N, 3, H, W) float, H and W multiples of 32."""
         features: Pyramid = self.backbone(pixels)
-        prediction: MaskPrediction = self.sem_seg_head(features)
-        return SegmentationOutput(
-            class_scores=semantic_scores(prediction.class_logits, prediction.mask_logits),
-            features=features.res4,
-            mask_logits=prediction.mask_logits,
-            mask_class_logits=prediction.class_logits,
-        )
+        return MmrasOutput(self.sem_seg_head(features), features.res4)
 
 
 def semantic_scores(class_logits: Tensor, mask_logits: Tensor) -> Tensor:

@@ -7,8 +7,9 @@ from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from mmras_stream.model import load_model
 from mmras_stream.models.checkpoint import read_card, rewrite_card
-from mmras_stream.pipeline import load_model, results
+from mmras_stream.pipeline import results
 from mmras_stream.scoring.calibration import ScoreHistogram
 from mmras_stream.settings import ModelSettings, ProposalSettings, Settings
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -134,6 +135,10 @@ def _fine_first(original: Function) -> Function:
     )
 
 
+def _other_mean(original: Function) -> Function:
+    return lambda x, sizes: original(x, sizes, mean=pictures.MEAN[::-1])
+
+
 def _unrounded(_: Function) -> Function:
     return lambda x, size: F.interpolate(x.float(), size, mode="bilinear", antialias=True)
 
@@ -200,7 +205,7 @@ NETWORK = (
 
 PICTURES = (
     Mutant("BGR", wrapped(pictures.network_pixels, lambda f: lambda x, sizes: f(x.flip(1), sizes))),
-    Mutant("mean in the order BGR", constant(pictures, "MEAN", pictures.MEAN[::-1])),
+    Mutant("mean in the order BGR", wrapped(pictures.network_pixels, _other_mean)),
     Mutant("pixels resized without rounding", wrapped(resize, _unrounded)),
     Mutant("padded to multiples of 16", constant(pictures, "MULTIPLE", 16)),
     Mutant("align_corners when masks are enlarged", corners(pictures, aligned=True)),
@@ -212,7 +217,13 @@ PICTURES = (
         ),
     ),
     Mutant("extra masks from 0.9", constant(pictures, "EXTRA_PROBABILITY", 0.9)),
-    Mutant("no extra mask of vegetation", constant(pictures, "EXTRA_CLASSES", range(2, 8))),
+    Mutant(
+        "no extra mask of vegetation",
+        wrapped(
+            pictures.semantic_map,
+            lambda f: lambda c, m, sizes: f(c, m, sizes, extra_classes=range(2, 8)),
+        ),
+    ),
     Mutant(
         "no chance for nothing",
         wrapped(
@@ -228,15 +239,12 @@ SCORES = (
         "features normalised before text",
         wrapped(
             scores.text_logits,
-            lambda f: lambda x, text, size: f(F.normalize(x, dim=0), text, size),
+            lambda f: lambda x, text, size: f(F.normalize(x, dim=1), text, size),
         ),
     ),
     Mutant(
         "a single extra mask rules out anomalies",
-        wrapped(
-            scores.mask2anomaly,
-            lambda _: lambda s, *, classes: scores.maxlogits(s) * (s[classes:] < 0.5).all(0),
-        ),
+        wrapped(scores.mask2anomaly, lambda _: scores.mask2anomaly_corrected),
     ),
     Mutant(
         "the mirrored score stays mirrored",
@@ -246,7 +254,7 @@ SCORES = (
         "entropy over the logarithm of 19",
         wrapped(
             scores.entropy_max,
-            lambda f: lambda s: f(s) * torch.tensor(len(s)).log() / torch.tensor(19).log(),
+            lambda f: lambda s: f(s) * math.log(s.channels.shape[1]) / math.log(19),
         ),
     ),
     Mutant(

@@ -14,6 +14,7 @@ from golden.comparison import ELSEWHERE, FLOAT64, LARGEST, MEAN, Finding, close,
 from golden.data import clip_text, meta, text, uniform
 from golden.runs import LARGE, Pass
 from mmras_stream.scoring import published
+from mmras_stream.scoring.published import ClassMaps
 
 CLASSES = 19
 SEEDS = {0: 500, 1: 510, 3: 530}
@@ -71,8 +72,8 @@ def of_picture_in_float64(name: str, run: str, plain: Pass, mirrored: Pass) -> F
 def text_logits(embeddings: Text, run: str, plain: Pass) -> Finding:
     """Compare what features and text have in common."""
     stride = 16 if run in LARGE else 8
-    seen = published.text_logits(plain.features, _text(embeddings), plain.sizes.original)
-    seen = seen[:, stride // 2 :: stride, stride // 2 :: stride]
+    products = published.text_logits(plain.features[None], _text(embeddings), plain.sizes.original)
+    seen = products[0, :, stride // 2 :: stride, stride // 2 :: stride]
     return close(f"{run}/text_logits_{embeddings}_slice", seen, largest=2e-5)
 
 
@@ -90,19 +91,20 @@ def synthetic_scores() -> Iterator[Finding]:
 
 
 def _score(name: str, class_map: Tensor, features: Tensor) -> Tensor:
+    maps = ClassMaps(class_map[None, :CLASSES], class_map[None, CLASSES:])
     if name in BLENDS:
         blend = BLENDS[name]
+        embeddings = _text(blend.text).to(class_map.dtype)
         size = (class_map.shape[-2], class_map.shape[-1])
-        t = published.text_logits(features, _text(blend.text).to(class_map.dtype), size)
-        return published.mmras(class_map, t, alpha=blend.alpha, w=blend.w)
-    if name == "mask2anomaly":
-        return published.mask2anomaly(class_map, classes=CLASSES)
+        t = published.text_logits(features[None], embeddings, size)
+        return published.mmras(maps, t, alpha=blend.alpha, w=blend.w)[0]
     plain = {
         "msp": published.msp,
         "entropy_max": published.entropy_max,
         "maxlogits": published.maxlogits,
+        "mask2anomaly": published.mask2anomaly,
     }
-    return plain[name](class_map)
+    return plain[name](maps)[0]
 
 
 def _text(embeddings: Text) -> Tensor:

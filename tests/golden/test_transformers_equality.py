@@ -53,11 +53,11 @@ def test_masks_and_their_classes_are_those_of_transformers(
     precision: torch.dtype, ours: MmrasNetwork, theirs: Any
 ) -> None:
     pixels = 4 * torch.rand(2, 3, 128, 192, generator=torch.Generator().manual_seed(0)) - 2
-    seen = ours.to(precision)(pixels.to(precision))
+    seen = ours.to(precision)(pixels.to(precision)).masks
     wanted = theirs.to(precision)(pixels.to(precision))
     for one, other in (
         (seen.mask_logits, wanted.masks_queries_logits),
-        (seen.mask_class_logits, wanted.class_queries_logits),
+        (seen.class_logits, wanted.class_queries_logits),
     ):
         assert one.shape == other.shape
         assert one.std(1).mean() > 1  # the queries differ

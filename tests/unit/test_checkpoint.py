@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mmras_stream.errors import CheckpointError
-from mmras_stream.inference.torch_backend import fold_batch_norms
+from mmras_stream.inference.compact_backend import fold_batch_norms
 from mmras_stream.models.checkpoint import (
     WeightsCard,
     load_network,

@@ -112,6 +112,7 @@ def test_a_report_is_plain_json(tmp_path: Path) -> None:
         media_seconds=1.0,
         wall_seconds=0.5,
         stage_seconds={"decode": 0.1},
+        score="msp",
         threshold=0.5,
         settings={"video": {"stride": 1}, "output": {"exporters": ("coco",)}},
         versions=installed_versions(),
@@ -127,6 +128,6 @@ def test_a_report_is_plain_json(tmp_path: Path) -> None:
 
 def test_a_report_that_cannot_be_written_names_its_file(tmp_path: Path) -> None:
     info = VideoInfo("x.mp4", 1, 1, Fraction(0), Fraction(1), None)
-    report = RunReport(info, 0, 0, 0, 0.0, 0.0, {}, 0.5, {}, {}, "")
+    report = RunReport(info, 0, 0, 0, 0.0, 0.0, {}, "msp", 0.5, {}, {}, "")
     with pytest.raises(OutputError, match=r"run.json: No such file or directory"):
         write_report(report, tmp_path / "missing")

@@ -41,17 +41,16 @@ def test_a_config_comes_back_from_plain_values() -> None:
 @torch.inference_mode()
 def test_outputs_have_the_sizes_that_are_promised(network: MmrasNetwork, pixels: Tensor) -> None:
     output = network(pixels)
-    assert output.class_scores.shape == (2, 2, 16, 24)
     assert output.features.shape == (2, 1024, 4, 6)
-    assert output.mask_logits.shape == (2, 5, 16, 24)
-    assert output.mask_class_logits.shape == (2, 5, 3)
+    assert output.masks.mask_logits.shape == (2, 5, 16, 24)
+    assert output.masks.class_logits.shape == (2, 5, 3)
 
 
 @torch.inference_mode()
 def test_pictures_of_a_batch_do_not_see_one_another(network: MmrasNetwork, pixels: Tensor) -> None:
-    together = network(pixels)
-    alone = network(pixels[1:])
-    torch.testing.assert_close(together.mask_logits[1:], alone.mask_logits, rtol=1e-3, atol=1e-4)
+    together = network(pixels).masks.mask_logits
+    alone = network(pixels[1:]).masks.mask_logits
+    torch.testing.assert_close(together[1:], alone, rtol=1e-3, atol=1e-4)
 
 
 @torch.inference_mode()
@@ -73,7 +72,7 @@ def test_ordinary_masked_attention_is_a_matter_of_configuration(pixels: Tensor) 
     names = {name.split(".")[4] for name in network.state_dict() if "cross_attention" in name}
     assert names == {"multihead_attn", "norm"}
     with torch.inference_mode():
-        assert network(pixels).class_scores.isfinite().all()
+        assert network(pixels).masks.mask_logits.isfinite().all()
 
 
 @torch.inference_mode()
@@ -137,7 +136,7 @@ class _Plain(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         output = self.network(pixels)
-        return output.mask_logits, output.mask_class_logits
+        return output.masks.mask_logits, output.masks.class_logits
 
 
 def test_the_network_can_be_exported(network: MmrasNetwork, pixels: Tensor) -> None:

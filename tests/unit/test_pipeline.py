@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mmras_stream import pipeline
-from mmras_stream.pipeline import Model, Tally, run, stream
+from mmras_stream.model import Model
+from mmras_stream.pipeline import Tally, run, stream
 from mmras_stream.prefetching import prefetch
 from mmras_stream.settings import OutputSettings, Settings, TemporalSettings
 from mmras_stream.temporal.smoothing import NoSmoother

@@ -6,21 +6,21 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from mmras_stream.errors import SettingsError
+from mmras_stream.inference.device import chosen_device, chosen_precision
 from mmras_stream.inference.preprocess import input_size, network_input
 from mmras_stream.models.checkpoint import WeightsCard, load_network, weights_path
 from mmras_stream.models.compact import ConvNorm
 from mmras_stream.settings import ModelSettings
-from mmras_stream.types import FrameBatch, SegmentationOutput
+from mmras_stream.types import FrameBatch, NetworkTraits, SegmentationOutput
 
 
-class TorchBackend:
+class CompactBackend:
     """Eager inference: batch norms folded, channels last, bfloat16 where that is faster."""
 
     def __init__(self, settings: ModelSettings) -> None:
         network, self.card = load_network(weights_path(settings.weights))
-        self._device = _device(settings.device)
-        self._precision = _precision(settings.precision, self._device)
+        self._device = chosen_device(settings.device)
+        self._precision = chosen_precision(settings.precision, self._device)
         self._input_width = settings.input_width
         fold_batch_norms(network)
         network.to(self._device, self._precision).requires_grad_(requires_grad=False)
@@ -30,6 +30,11 @@ class TorchBackend:
     def weights_sha256(self) -> str:
         """Identity of the weights."""
         return self.card.sha256
+
+    @property
+    def traits(self) -> NetworkTraits:
+        """Classes of the weights and an outlier head."""
+        return NetworkTraits(self.card.config.classes, has_outlier_head=True)
 
     @property
     def threshold(self) -> float | None:
@@ -58,32 +63,3 @@ def fold_batch_norms(network: nn.Module) -> None:
             assert isinstance(convolution, nn.Conv2d)
             assert isinstance(norm, nn.BatchNorm2d)
             module[0], module[1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise SettingsError(f"no device called {name!r}; try auto, cpu, cuda or cuda:0") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise SettingsError(
-            f"device {name!r} asked for, but PyTorch sees no CUDA; try --device cpu"
-        )
-    return device
-
-
-def _precision(name: str, device: torch.device) -> torch.dtype:
-    if name == "auto":
-        fast = device.type == "cuda" or _cpu_multiplies_bfloat16()
-        return torch.bfloat16 if fast else torch.float32
-    return torch.bfloat16 if name == "bfloat16" else torch.float32
-
-
-def _cpu_multiplies_bfloat16() -> bool:
-    """Tell whether the CPU has instructions for it; without them bfloat16 is slower."""
-    known: dict[str, object] = getattr(
-        torch.cpu, "get_capabilities", dict
-    )()  # absent before PyTorch 2.9
-    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))

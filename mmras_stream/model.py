@@ -1,0 +1,92 @@
+"""A network and the score made from it, loaded together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mmras_stream.errors import SettingsError
+from mmras_stream.protocols import Backend, Scorer
+from mmras_stream.registry import Kind, load
+from mmras_stream.scoring.ensemble import (
+    Shares,
+    chosen_shares,
+    default_shares,
+    load_scorer,
+    shares_text,
+)
+from mmras_stream.settings import Settings
+from mmras_stream.types import AnomalyMap, FrameBatch, SegmentationOutput
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A network with the score made from it; stateless, so one serves all drives."""
+
+    backend: Backend
+    scorer: Scorer
+    threshold: float
+    """Score above which a place is strange."""
+    score: str = ""
+    """What `scorer` adds up, as `run.json` tells it."""
+    flip: bool = False
+    """Average each score with that of the mirrored picture."""
+
+    def predict(self, batch: FrameBatch) -> tuple[SegmentationOutput, ...]:
+        """Look at a batch, and at its mirror image where that is asked for."""
+        views = (batch, batch.mirrored()) if self.flip else (batch,)
+        return tuple(self.backend.predict(view) for view in views)
+
+    def score_maps(
+        self, batch: FrameBatch, outputs: Sequence[SegmentationOutput]
+    ) -> Sequence[AnomalyMap]:
+        """Turn what `predict` returned into one map per frame."""
+        plain, *mirrored = (self.scorer.score(batch, output) for output in outputs)
+        if not mirrored:
+            return plain
+        return [
+            replace(one, scores=np.float32(0.5) * (one.scores + other.scores[:, ::-1]))
+            for one, other in zip(plain, mirrored[0], strict=True)
+        ]
+
+
+def load_model(settings: Settings) -> Model:
+    """Load the network and the score that `settings` name, and see that the other plugins exist.
+
+    Raises:
+        PluginError: a plugin is unknown or broken.
+        CheckpointError: the weights are missing or damaged.
+        SettingsError: the threshold is `auto` and the weights carry none.
+    """
+    load(Kind.SMOOTHER, settings.temporal.smoother)
+    for name in settings.output.exporters:
+        load(Kind.EXPORTER, name)
+    backend: Backend = load(Kind.BACKEND, settings.model.name)(settings.model)
+    shares = chosen_shares(settings.score.name, backend.traits)
+    return Model(
+        backend,
+        load_scorer(shares, settings, backend.traits),
+        _threshold(settings, backend, shares),
+        score=shares_text(shares),
+        flip=settings.score.tta == "flip",
+    )
+
+
+def _threshold(settings: Settings, backend: Backend, shares: Shares) -> float:
+    threshold = settings.proposals.threshold
+    if threshold != "auto":
+        return threshold
+    if backend.threshold is None:
+        raise SettingsError(
+            f"the weights {settings.model.weights!r} carry no calibrated threshold; "
+            "give one, as in --threshold 0.5"
+        )
+    if shares != default_shares(backend.traits):
+        raise SettingsError(
+            f"the weights {settings.model.weights!r} are calibrated for the score "
+            f"{shares_text(default_shares(backend.traits))}, not for {shares_text(shares)}; "
+            "give a threshold, as in --threshold 0.5"
+        )
+    return backend.threshold
