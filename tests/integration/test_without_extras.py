@@ -55,6 +55,14 @@ def test_the_embedded_model_annotates(tmp_path: Path) -> None:
     assert report["frames"] > 0
 
 
+def test_the_backend_hf_names_its_extra() -> None:
+    seen = _command("annotate", SAMPLE, "--model", "hf:someone/large")
+    assert seen.returncode == 1
+    assert seen.stderr == (
+        "mmras-stream: the backend 'hf' needs the package scipy: pip install 'mmras-stream[hf]'\n"
+    )
+
+
 def test_every_plugin_that_needs_no_extra_is_sound() -> None:
     rows = json.loads(_command("plugins", "--json").stdout)
     broken = {row["name"] for row in rows if row["error"]}
