@@ -6,11 +6,9 @@ import math
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from torch import Tensor, nn
 
-Size = tuple[int, int]
-"""(height, width) of a map."""
+from mmras_stream.models.map_sampling import MapSampler, Size, map_sampler
 
 
 class DeformableAttention(nn.Module):
@@ -44,22 +42,25 @@ class DeformableAttention(nn.Module):
         Returns:
             (N, Q, C).
         """
-        batch, length, width = queries.shape
-        by_head = (batch, length, self.heads, self.levels, self.points)
-        offsets = self.sampling_offsets(queries).view(*by_head, 2)
-        shares = self.attention_weights(queries).view(*by_head[:3], -1).softmax(-1).view(by_head)
-        maps = self.value_proj(values).split([height * width for height, width in sizes], dim=1)
-        gathered = [
-            _gather(
-                maps[level].unflatten(2, (self.heads, -1)),
-                size,
-                reference[:, None, None, level] + offsets[:, :, :, level] / _as_xy(size, reference),
-                shares[:, :, :, level],
-            )
-            for level, size in enumerate(sizes)
-        ]
-        total = torch.stack(gathered).sum(0).view(batch, width, length)
-        output: Tensor = self.output_proj(total.transpose(1, 2).to(queries.dtype))
+        return self.gather(queries, reference, self.sampler(values, sizes), sizes)
+
+    def sampler(self, values: Tensor, sizes: Sequence[Size]) -> MapSampler:
+        """Make the maps ready to `gather` from, for any number of queries; see `forward`."""
+        return map_sampler(self.value_proj(values).unflatten(2, (self.heads, -1)), sizes)
+
+    def gather(
+        self, queries: Tensor, reference: Tensor, maps: MapSampler, sizes: Sequence[Size]
+    ) -> Tensor:
+        """Do as `forward`, with maps from `sampler`."""
+        by_place = (self.heads, self.levels, self.points)
+        offsets = self.sampling_offsets(queries).unflatten(2, (*by_place, 2))
+        shares = self.attention_weights(queries).unflatten(2, (self.heads, -1)).softmax(-1)
+        precise = reference.to(torch.promote_types(reference.dtype, queries.dtype))
+        cells = precise * _as_xy(sizes, precise) - 0.5
+        x, y = (offsets + cells[:, None, :, None]).unbind(-1)
+        output: Tensor = self.output_proj(
+            maps(x, y, shares.unflatten(3, by_place[1:])).to(queries.dtype)
+        )
         return output
 
     def _reset_parameters(self) -> None:
@@ -94,17 +95,11 @@ def _centres(count: int, device: torch.device) -> Tensor:
     return torch.linspace(0.5, count - 0.5, count, dtype=torch.float32, device=device) / count
 
 
-def _as_xy(size: Size, like: Tensor) -> Tensor:
+def _as_xy(sizes: Sequence[Size], like: Tensor) -> Tensor:
     # filled where it lies: a copy from the host would keep the network out of a CUDA graph
-    sides = [torch.full((), side, dtype=like.dtype, device=like.device) for side in reversed(size)]
-    return torch.stack(sides)
-
-
-def _gather(values: Tensor, size: Size, places: Tensor, shares: Tensor) -> Tensor:
-    """Values (N, h * w, heads, d), places (N, Q, heads, P, 2) -> (N * heads, d, Q)."""
-    batch, _, heads, depth = values.shape
-    picture = values.permute(0, 2, 3, 1).reshape(batch * heads, depth, *size)
-    # points before queries: a sum over long rows is a fifth faster than one over fours
-    grid = (2 * places - 1).permute(0, 2, 3, 1, 4).flatten(0, 1)
-    sampled = F.grid_sample(picture.to(grid.dtype), grid, align_corners=False)
-    return (sampled * shares.permute(0, 2, 3, 1).flatten(0, 1)[:, None]).sum(2)
+    sides = [
+        torch.full((), side, dtype=like.dtype, device=like.device)
+        for height, width in sizes
+        for side in (width, height)
+    ]
+    return torch.stack(sides).view(-1, 2)

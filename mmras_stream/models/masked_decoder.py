@@ -224,10 +224,12 @@ class MaskedDecoder(nn.Module):
             queries: (N, Q, C), one of `query_states`.
             mask_features: (N, C, h, w).
         """
-        masks = self._mask_embedding(queries) @ mask_features.flatten(2)
+        # pixels first, as a view: what lies channels last in memory is not copied
+        pixels = mask_features.permute(0, 2, 3, 1).flatten(1, 2)
+        masks = self._mask_embedding(queries) @ pixels.transpose(1, 2)
         return MaskPrediction(
             class_logits=self.class_embed(self.decoder_norm(queries)),
-            mask_logits=masks.view(*masks.shape[:2], *mask_features.shape[-2:]),
+            mask_logits=torch.unflatten(masks, 2, mask_features.shape[-2:]),
         )
 
     def _mask_embedding(self, queries: Tensor) -> Tensor:

@@ -9,12 +9,16 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from torch import Tensor, nn
 
-from mmras_stream.models.deformable_attention import DeformableAttention, Size, reference_points
+from mmras_stream.models.deformable_attention import DeformableAttention, reference_points
+from mmras_stream.models.map_sampling import MapSampler, Size
 from mmras_stream.models.positions import sine_positions
 from mmras_stream.models.resnet import CHANNELS, NormedConv2d, Pyramid
 
 LEVELS = 3
 """Maps the encoder mixes: those made from res5, res4 and res3, in this order."""
+
+TOKENS_AT_ONCE = 4096
+"""Tokens that a layer works on together on a CPU, so that what it makes of them fits the cache."""
 
 GROUPS = 32
 """Of each group normalisation."""
@@ -44,7 +48,25 @@ class EncoderLayer(nn.Module):
         self, tokens: Tensor, positions: Tensor, reference: Tensor, sizes: Sequence[Size]
     ) -> Tensor:
         """Tokens (N, T, C), positions (T, C), reference (T, levels, 2) -> (N, T, C)."""
-        attended = self.self_attn(tokens + positions, reference, tokens, sizes)
+        maps = self.self_attn.sampler(tokens, sizes)
+        count = TOKENS_AT_ONCE if tokens.device.type == "cpu" else tokens.shape[1]
+        parts = zip(
+            torch.split(tokens, count, dim=1),
+            torch.split(positions, count),
+            torch.split(reference, count),
+            strict=True,
+        )
+        return torch.cat([self._encode(*part, maps, sizes) for part in parts], 1)
+
+    def _encode(
+        self,
+        tokens: Tensor,
+        positions: Tensor,
+        reference: Tensor,
+        maps: MapSampler,
+        sizes: Sequence[Size],
+    ) -> Tensor:
+        attended = self.self_attn.gather(tokens + positions, reference, maps, sizes)
         tokens = self.norm1(tokens + attended)
         output: Tensor = self.norm2(tokens + self.linear2(F.relu(self.linear1(tokens))))
         return output

@@ -58,7 +58,7 @@ class Bottleneck(nn.Module):
         """(N, inputs, h, w) -> (N, outputs, h / stride, w / stride)."""
         y = F.relu(self.conv1(x), inplace=True)
         y = F.relu(self.conv2(y), inplace=True)
-        return F.relu(self.conv3(y) + self.shortcut(x), inplace=True)
+        return F.relu(self.conv3(y).add_(self.shortcut(x)), inplace=True)
 
 
 class Stem(nn.Module):

@@ -42,8 +42,7 @@ class ClassMaps(NamedTuple):
     @property
     def extra_count(self) -> Tensor:
         """(N,): extra masks that each picture has."""
-        counts: Tensor = self.extras[:, :, 0, 0].isfinite().sum(1)
-        return counts
+        return torch.isfinite(self.extras[:, :, 0, 0]).sum(1)
 
 
 def msp(s: ClassMaps) -> Tensor:
@@ -53,9 +52,10 @@ def msp(s: ClassMaps) -> Tensor:
 
 def entropy_max(s: ClassMaps) -> Tensor:
     """H(softmax s) / log(K + k), 0..1."""
-    most = (s.classes.shape[1] + s.extra_count).log()[:, None, None]
+    most = torch.log(s.classes.shape[1] + s.extra_count)[:, None, None]
     # not -p * log_softmax, which is not a number where an extra mask is absent
-    return torch.special.entr(s.channels.softmax(1)).sum(1) / most
+    entropy: Tensor = torch.special.entr(s.channels.softmax(1)).sum(1)
+    return entropy / most
 
 
 def maxlogits(s: ClassMaps) -> Tensor:

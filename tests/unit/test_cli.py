@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from mmras_cli.main import app
 
-COMMANDS = ("annotate", "bench", "doctor", "evaluate", "plugins", "probe", "train")
+COMMANDS = ("annotate", "bench", "doctor", "evaluate", "plugins", "probe", "text", "train")
 
 
 def test_help_loads_nothing_heavy() -> None:
