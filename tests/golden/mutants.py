@@ -17,11 +17,12 @@ from torch import Tensor, nn
 
 from golden.rewired import (
     SharesWithinMaps,
-    Steps,
     swap_attention,
     swap_queries,
     swap_strides,
     swap_xy,
+    with_corners_aligned,
+    with_steps_of_the_first_map,
 )
 from mmras_stream.inference import published as pictures
 from mmras_stream.inference.pillow_resize import resize
@@ -58,9 +59,11 @@ def wrapped(original: Function, change: Callable[[Function], Function]) -> Funct
     return patch
 
 
-def method(owner: type, change: Callable[[Function], Function]) -> Function:
-    """Put `change(forward)` into a kind of module."""
-    return lambda: mock.patch.object(owner, "forward", change(owner.forward))  # type: ignore[attr-defined]  # all modules have it
+def method(
+    owner: type[nn.Module], change: Callable[..., Function], name: str = "forward"
+) -> Function:
+    """Put `change(method)` into a kind of module."""
+    return lambda: mock.patch.object(owner, name, change(getattr(owner, name)))
 
 
 def constant(module: ModuleType, name: str, value: object) -> Function:
@@ -88,10 +91,10 @@ def epsilon(kind: type[nn.Module]) -> Callable[[MmrasNetwork], None]:
     return change
 
 
-def _sampled(network: MmrasNetwork, wrap: Callable[[DeformableAttention], nn.Module]) -> None:
-    for layer in network.sem_seg_head.pixel_decoder.transformer.encoder.layers:
-        assert isinstance(layer.self_attn, DeformableAttention)
-        layer.self_attn = wrap(layer.self_attn)
+def _shares_within_maps(network: MmrasNetwork) -> None:
+    for module in list(network.modules()):
+        if isinstance(module, DeformableAttention):
+            SharesWithinMaps.put_into(module)
 
 
 def _zero(tensor: Tensor) -> None:
@@ -155,20 +158,17 @@ NETWORK = (
     ),
     Mutant(
         "align_corners in deformable sampling",
-        change=lambda network: _sampled(network, Steps.with_corners_aligned),
+        method(DeformableAttention, with_corners_aligned, "gather"),
     ),
     Mutant("x and y of sampling offsets swapped", change=swap_xy),
     Mutant(
         "sampling offsets counted in cells of the first map",
-        change=lambda network: _sampled(network, Steps.of_the_first_map),
+        method(DeformableAttention, with_steps_of_the_first_map, "gather"),
     ),
     Mutant(
         "tokens stand at the corners of their cells", wrapped(reference_points, _without_half_cell)
     ),
-    Mutant(
-        "shares of places sum to one in each map",
-        change=lambda network: _sampled(network, SharesWithinMaps.of),
-    ),
+    Mutant("shares of places sum to one in each map", change=_shares_within_maps),
     Mutant("epsilon of batch norms ten times as large", change=epsilon(nn.BatchNorm2d)),
     Mutant("epsilon of layer norms ten times as large", change=epsilon(nn.LayerNorm)),
     Mutant("epsilon of group norms ten times as large", change=epsilon(nn.GroupNorm)),
@@ -182,11 +182,7 @@ NETWORK = (
     ),
     Mutant(
         "fine maps before coarse ones",
-        lambda: mock.patch.object(
-            masked_decoder.MaskedDecoder,
-            "query_states",
-            _fine_first(masked_decoder.MaskedDecoder.query_states),
-        ),
+        method(masked_decoder.MaskedDecoder, _fine_first, "query_states"),
     ),
     Mutant("columns before rows in positions", wrapped(positions.sine_positions, _x_first)),
     Mutant("temperature of positions 1000", constant(positions, "TEMPERATURE", 1000.0)),

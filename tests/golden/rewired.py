@@ -2,53 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from mmras_stream.models.deformable_attention import DeformableAttention, Size
+from mmras_stream.models.deformable_attention import DeformableAttention
+from mmras_stream.models.map_sampling import MapSampler, Size
 from mmras_stream.models.mmras import MmrasNetwork
 from mmras_stream.models.resnet import Bottleneck
 
+Gather = Callable[[DeformableAttention, Tensor, Tensor, MapSampler, Sequence[Size]], Tensor]
+"""`DeformableAttention.gather`."""
 
-class Steps(nn.Module):
-    """Deformable attention whose places and steps from them are of another size in each map."""
 
-    def __init__(self, attention: DeformableAttention, *, corners_aligned: bool) -> None:
-        super().__init__()
-        self.attention, self.corners_aligned = attention, corners_aligned
+def with_corners_aligned(gather: Gather) -> Gather:
+    """Take 0 and 1 for the centres of the outermost cells, as `align_corners` does."""
 
-    @classmethod
-    def with_corners_aligned(cls, attention: DeformableAttention) -> Steps:
-        """Take 0 and 1 for the centres of the outermost cells, as `align_corners` does."""
-        return cls(attention, corners_aligned=True)
-
-    @classmethod
-    def of_the_first_map(cls, attention: DeformableAttention) -> Steps:
-        """Forget that a cell is a smaller part of a larger map."""
-        return cls(attention, corners_aligned=False)
-
-    def forward(
-        self, queries: Tensor, reference: Tensor, values: Tensor, sizes: Sequence[Size]
+    def changed(
+        attention: DeformableAttention,
+        queries: Tensor,
+        reference: Tensor,
+        maps: MapSampler,
+        sizes: Sequence[Size],
     ) -> Tensor:
-        """Attend as the original does, to other places."""
-        sides = reference.new_tensor([[width, height] for height, width in sizes])
-        if self.corners_aligned:
-            scale = (sides - 1) / sides
-            reference = reference * scale + 0.5 / sides
-        else:
-            scale = sides / sides[0]
-        linear = self.attention.sampling_offsets
-        heads, points = self.attention.heads, self.attention.points
-        factors = scale[None, :, None].expand(heads, -1, points, -1).flatten().to(linear.weight)
-        changed = {
-            "sampling_offsets.weight": linear.weight * factors[:, None],
-            "sampling_offsets.bias": linear.bias * factors,
-        }
-        arguments = (queries, reference, values, sizes)
-        output: Tensor = functional_call(self.attention, changed, arguments)
-        return output
+        sides = _as_xy(sizes)
+        scale = (sides - 1) / sides
+        with _steps_scaled(attention, scale):
+            return gather(attention, queries, reference * scale + 0.5 / sides, maps, sizes)
+
+    return changed
+
+
+def with_steps_of_the_first_map(gather: Gather) -> Gather:
+    """Forget that a cell is a smaller part of a larger map."""
+
+    def changed(
+        attention: DeformableAttention,
+        queries: Tensor,
+        reference: Tensor,
+        maps: MapSampler,
+        sizes: Sequence[Size],
+    ) -> Tensor:
+        sides = _as_xy(sizes)
+        with _steps_scaled(attention, sides / sides[0]):
+            return gather(attention, queries, reference, maps, sizes)
+
+    return changed
 
 
 class SharesWithinMaps(nn.Module):
@@ -59,13 +60,12 @@ class SharesWithinMaps(nn.Module):
         self.logits, self.by_map = logits, (maps, points)
 
     @classmethod
-    def of(cls, attention: DeformableAttention) -> DeformableAttention:
+    def put_into(cls, attention: DeformableAttention) -> None:
         """Let the shares of an attention sum to 1 in each map, and to more than 1 in all."""
         attention.attention_weights = cls(  # type: ignore[assignment]  # stands in for a linear layer
             attention.attention_weights, maps=attention.levels, points=attention.points
         )
         attention.output_proj.weight.data *= attention.levels
-        return attention
 
     def forward(self, queries: Tensor) -> Tensor:
         """(..., C) -> (..., heads * maps * points)."""
@@ -101,3 +101,22 @@ def swap_xy(network: MmrasNetwork) -> None:
             for tensor in (attention.sampling_offsets.weight, attention.sampling_offsets.bias):
                 pairs = tensor.data.view(-1, 2, *tensor.shape[1:])
                 tensor.data = pairs.flip(1).flatten(0, 1)
+
+
+def _as_xy(sizes: Sequence[Size]) -> Tensor:
+    return torch.tensor([[width, height] for height, width in sizes], dtype=torch.float32)
+
+
+@contextmanager
+def _steps_scaled(attention: DeformableAttention, scale: Tensor) -> Iterator[None]:
+    """Make the steps in each map longer, by `scale` (maps, 2) in x and in y."""
+    factors = scale[None, :, None].expand(attention.heads, -1, attention.points, -1).flatten()
+
+    def lengthen(_module: nn.Module, _inputs: tuple[Tensor, ...], offsets: Tensor) -> Tensor:
+        return offsets * factors.to(offsets)
+
+    hook = attention.sampling_offsets.register_forward_hook(lengthen)
+    try:
+        yield
+    finally:
+        hook.remove()
