@@ -9,6 +9,7 @@ import pytest
 
 import torchvision_operators  # noqa: F401 - before anything imports torchvision
 from clips import Clip, write
+from golden.data import PARITY
 
 REQUIRED = set(os.environ.get("MMRAS_REQUIRE", "").split(","))
 """Resources that must be there: their absence fails a run instead of skipping its tests."""
@@ -16,6 +17,9 @@ REQUIRED = set(os.environ.get("MMRAS_REQUIRE", "").split(","))
 FOOTAGE = Path(
     os.environ.get("MMRAS_FOOTAGE", Path(__file__).parents[1].parent / "shared" / "clips")
 )
+
+FOLDERS = {"footage": (FOOTAGE, "MMRAS_FOOTAGE"), "parity": (PARITY, "MMRAS_PARITY")}
+"""Where what the repository does not hold is looked for, and the variable that says so."""
 
 
 @pytest.fixture(autouse=True)
@@ -51,8 +55,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     absent = {}
     if any(item.get_closest_marker("gpu") for item in items) and not _has_gpu():
         absent["gpu"] = "no CUDA device on this machine"
-    if not FOOTAGE.is_dir():
-        absent["footage"] = f"no folder {FOOTAGE}; MMRAS_FOOTAGE names another"
+    for resource, (folder, variable) in FOLDERS.items():
+        if not folder.is_dir():
+            absent[resource] = f"no folder {folder}; {variable} names another"
     for item in items:
         for resource, reason in absent.items():
             if item.get_closest_marker(resource) and resource not in REQUIRED:
@@ -60,8 +65,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    for resource, there in (("gpu", _has_gpu), ("footage", FOOTAGE.is_dir)):
-        if item.get_closest_marker(resource) and resource in REQUIRED and not there():
+    there = {resource: folder.is_dir for resource, (folder, _) in FOLDERS.items()}
+    for resource, is_there in (there | {"gpu": _has_gpu}).items():
+        if item.get_closest_marker(resource) and resource in REQUIRED and not is_there():
             pytest.fail(f"MMRAS_REQUIRE names {resource}, which is not on this machine")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,9 @@ import torch
 from torch import Tensor
 
 FOLDER = Path(__file__).parent
+
+PARITY = Path(os.environ.get("MMRAS_PARITY", FOLDER.parents[2] / "shared" / "parity"))
+"""What the original came with and its goldens need, beside the checkout."""
 
 Array = npt.NDArray[Any]  # Any: of integers or of floats
 
@@ -79,6 +83,11 @@ def text() -> Tensor:
     vectors = np.random.RandomState(77).random_sample((19, 1024)) * 2 - 1
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return torch.from_numpy((vectors / lengths).astype(np.float32))
+
+
+def clip_text() -> Tensor:
+    """Return the text embeddings of the original, (19, 1024); not ours to pass on."""
+    return torch.from_numpy(np.load(PARITY / "city_RN50_clip_text.npy"))
 
 
 def uniform(seed: int, shape: tuple[int, ...], low: float = 0, high: float = 1) -> Tensor:

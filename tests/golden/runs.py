@@ -44,20 +44,30 @@ def state() -> dict[str, Tensor]:
 @cache
 def network(dtype: torch.dtype) -> MmrasNetwork:
     """The network with these weights."""
+    return loaded().to(dtype).eval()
+
+
+def loaded() -> MmrasNetwork:
+    """Build the network anew and give it these weights."""
     built = MmrasNetwork(MmrasConfig())
     built.load_state_dict(state(), strict=True)
-    return built.to(dtype).eval()
+    return built
 
 
 @cache
 def result(run: str, dtype: torch.dtype, *, mirrored: bool) -> Pass:
     """Run one of the six inputs, once."""
+    return through(network(dtype), run, dtype, mirrored=mirrored)
+
+
+def through(model: MmrasNetwork, run: str, dtype: torch.dtype, *, mirrored: bool) -> Pass:
+    """Run one of the six inputs through any network of that precision."""
     facts = meta()["runs"][run]
     pixels = picture(facts["seed"], facts["h"], facts["w"])
     sizes = geometry(facts["h"], facts["w"], short_edge=facts["min_size_test"])
     pixels = network_pixels(pixels.flip(-1) if mirrored else pixels, sizes)
     # the large runs are cut into as many pieces as the small ones
-    return _run(network(dtype), pixels.to(dtype), sizes, 4 if facts["min_size_test"] > 500 else 1)
+    return _run(model, pixels.to(dtype), sizes, 4 if facts["min_size_test"] > 500 else 1)
 
 
 @torch.inference_mode()

@@ -1,88 +1,77 @@
 from __future__ import annotations
 
-import numpy as np
+import hashlib
+
 import pytest
 import torch
-from torch import Tensor
 
-from golden.data import Difference, golden, text, uniform
+from golden.comparison import LARGEST, MEAN, Finding, close
+from golden.data import clip_text, meta, text
 from golden.runs import LARGE, SMALL, result
-from mmras_stream.scoring import published
-from mmras_stream.scoring.published import ClassMaps
+from golden.scores import (
+    BLENDS,
+    CLIP,
+    PLAIN,
+    SEEDS,
+    Text,
+    of_picture,
+    of_picture_in_float64,
+    synthetic,
+    text_logits,
+    whole,
+)
 
-CLASSES = 19
-SCORES = ("msp", "entropy_max", "maxlogits", "mask2anomaly", "mmras_rand")
-SEEDS = {0: 500, 1: 510, 3: 530}
+EVERYWHERE = [*PLAIN, "mmras_rand", pytest.param("mmras_clip", marks=pytest.mark.parity)]
+ONCE = [pytest.param(name, marks=pytest.mark.parity if name in CLIP else ()) for name in BLENDS]
+TEXTS = ["rand", pytest.param("clip", marks=pytest.mark.parity)]
 RUNS = [*SMALL, *(pytest.param(run, marks=pytest.mark.slow) for run in LARGE)]
 
-LARGEST, MEAN = 3e-3, 1e-4
-"""As for the network: one attention bit that rounding turns moves a whole query."""
 
-RULED_OUT_ELSEWHERE = 1e-3
-"""Share of places where an extra mask may fall on the other side of its threshold."""
-
-
-def _score(name: str, class_map: Tensor, features: Tensor) -> Tensor:
-    maps = ClassMaps(class_map[None, :CLASSES], class_map[None, CLASSES:])
-    if name == "mmras_rand":
-        embeddings, size = text().to(class_map.dtype), (class_map.shape[-2], class_map.shape[-1])
-        t = published.text_logits(features[None], embeddings, size)
-        return published.mmras(maps, t, alpha=0.99, w=0.7)[0]
-    plain = {
-        "msp": published.msp,
-        "entropy_max": published.entropy_max,
-        "maxlogits": published.maxlogits,
-        "mask2anomaly": published.mask2anomaly,
-    }
-    return plain[name](maps)[0]
-
-
-def _synthetic(seed: int, extras: int) -> tuple[Tensor, Tensor]:
-    u = uniform(seed, (CLASSES, 24, 40))
-    v = u * u
-    masks = uniform(seed + 1, (extras, 24, 40))
-    return torch.cat([v * v * float(np.float32(1.05)), masks]), 2 * uniform(seed + 2, (1024, 3, 5))
+@pytest.mark.parametrize("embeddings", TEXTS)
+def test_text_is_the_originals(embeddings: Text) -> None:
+    seen = clip_text() if embeddings == "clip" else text()
+    digest = hashlib.sha256(seen.numpy().tobytes()).hexdigest()
+    assert digest == meta()["text"][embeddings]["sha256"]
 
 
 @pytest.mark.parametrize("extras", SEEDS)
-@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("name", EVERYWHERE)
 def test_scores_of_synthetic_predictions_are_the_originals(name: str, extras: int) -> None:
-    seed = SEEDS[extras]
-    plain, mirrored = (_score(name, *_synthetic(first, extras)) for first in (seed, seed + 3))
-    seen = published.with_mirrored(plain, mirrored)
-    assert Difference.between(seen, golden(f"unit/score/k{extras}/{name}")).largest <= 5e-6
-
-
-@pytest.mark.parametrize("run", SMALL)
-def test_text_logits_are_the_originals(run: str) -> None:
-    one = result(run, torch.float32, mirrored=False)
-    products = published.text_logits(one.features[None], text(), one.sizes.original)
-    seen = products[0, :, 4::8, 4::8]
-    assert Difference.between(seen, golden(f"{run}/text_logits_rand_slice")).largest <= 2e-5
-
-
-def _of_run(name: str, run: str, dtype: torch.dtype) -> Tensor:
-    both = (result(run, dtype, mirrored=mirrored) for mirrored in (False, True))
-    score = published.with_mirrored(*(_score(name, one.class_map, one.features) for one in both))
-    stride = 8 if run in LARGE else 4
-    return score[stride // 2 :: stride, stride // 2 :: stride]
+    assert not synthetic(name, extras).wrong
 
 
 @pytest.mark.parametrize("run", RUNS)
-@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("embeddings", TEXTS)
+def test_text_logits_are_the_originals(embeddings: Text, run: str) -> None:
+    assert not text_logits(embeddings, run, result(run, torch.float32, mirrored=False)).wrong
+
+
+def _of_picture(name: str, run: str) -> Finding:
+    both = (result(run, torch.float32, mirrored=mirrored) for mirrored in (False, True))
+    return of_picture(name, run, *both)
+
+
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("name", EVERYWHERE)
 def test_scores_of_pictures_are_the_originals(name: str, run: str) -> None:
-    seen, wanted = _of_run(name, run, torch.float32), golden(f"{run}/score_{name}")
-    if name == "mask2anomaly":
-        distance = np.abs(seen.numpy() - wanted)
-        assert np.mean(distance > LARGEST) <= RULED_OUT_ELSEWHERE
-    else:
-        difference = Difference.between(seen, wanted)
-        assert difference.largest <= LARGEST
-        assert difference.mean <= MEAN
+    assert not _of_picture(name, run).wrong
+
+
+@pytest.mark.parametrize("run", ["a256", "c250"])
+@pytest.mark.parametrize("name", ONCE)
+def test_other_settings_give_what_the_original_gives(name: str, run: str) -> None:
+    assert not _of_picture(name, run).wrong
+
+
+@pytest.mark.parity
+def test_the_score_is_the_originals_at_every_place() -> None:
+    both = (result("c250", torch.float32, mirrored=mirrored) for mirrored in (False, True))
+    seen = whole("mmras_clip", *both)
+    assert not close("c250/score_mmras_clip_full", seen, largest=LARGEST, mean=MEAN).wrong
 
 
 @pytest.mark.parametrize("run", ["a256", "c400"])
-@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("name", EVERYWHERE)
 def test_scores_in_float64_are_the_originals(name: str, run: str) -> None:
-    seen = _of_run(name, run, torch.float64)
-    assert Difference.between(seen, golden(f"f64/{run}/score_{name}")).largest <= 1e-5
+    both = (result(run, torch.float64, mirrored=mirrored) for mirrored in (False, True))
+    assert not of_picture_in_float64(name, run, *both).wrong

@@ -1,53 +1,19 @@
 from __future__ import annotations
 
-import torch
-
-from golden.data import Difference, golden, uniform
-from golden.det_weights import det_tensor
-from mmras_stream.models.deformable_attention import DeformableAttention, reference_points
-from mmras_stream.models.masked_decoder import GlobalCrossAttention, Memory
-from mmras_stream.models.positions import sine_positions
-
-CPU = torch.device("cpu")
-SIZES = [(3, 5), (6, 9), (11, 17)]
-EXACT = 2e-6
-
-
-def _fill(module: torch.nn.Module, prefix: str) -> None:
-    state = module.state_dict()
-    module.load_state_dict({k: det_tensor(prefix + k, v.shape) for k, v in state.items()})
+from golden import parts
 
 
 def test_positions_are_the_originals() -> None:
-    seen = sine_positions(5, 7, channels=256, device=CPU).T.reshape(256, 5, 7)
-    assert Difference.between(seen, golden("unit/posenc_5x7")).largest <= EXACT
+    assert not parts.positions().wrong
 
 
 def test_reference_points_are_the_originals() -> None:
-    seen = reference_points(SIZES, device=CPU)
-    assert Difference.between(seen, golden("unit/refpoints")).largest <= EXACT
+    assert not parts.references().wrong
 
 
-@torch.inference_mode()
 def test_deformable_attention_is_the_originals() -> None:
-    attention = DeformableAttention(256, levels=3, heads=8, points=4)
-    _fill(attention, "unit.msda.")
-    attention.sampling_offsets.weight *= 4  # far enough to leave the maps
-    queries, values = uniform(701, (1, 256, 256), -1, 1), uniform(702, (1, 256, 256), -1, 1)
-    seen = attention(queries, reference_points(SIZES, device=CPU), values, SIZES)
-    difference = Difference.between(seen[0][:, ::8], golden("unit/msda_out_every8th_channel"))
-    assert difference.largest <= EXACT
+    assert not parts.deformable_attention().wrong
 
 
-@torch.inference_mode()
 def test_global_mask_attention_is_the_originals() -> None:
-    attention = GlobalCrossAttention(256, heads=8, queries=100)
-    _fill(attention, "unit.gma.")
-    queries, query_positions = (uniform(seed, (1, 100, 256), -1, 1) for seed in (703, 706))
-    values, positions = (uniform(seed, (1, 15, 256), -1, 1) for seed in (704, 705))
-    masks = uniform(707, (1, 100, 15), -1, 1)
-    masks[0, 3:6] = torch.tensor([1.0, -1.0, 0.0])[:, None]  # all inside, all outside, on the edge
-    memory = Memory(values, values + positions, mask_features=torch.empty(0))
-    seen = attention(queries, query_positions, memory, masks)
-    difference = Difference.between(seen[0][:, ::4], golden("unit/gma_out_every4th_channel"))
-    assert difference.largest <= EXACT
+    assert not parts.global_mask_attention().wrong
