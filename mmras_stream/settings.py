@@ -66,17 +66,19 @@ class ModelSettings:
     if it is to be `fast`."""
     input_width: int = 512
     """Of `compact`: pixels; the height follows the picture's shape, in steps of 16."""
-    short_edge: int = 1024
-    """Of networks that predict masks: pixels to which a picture's shorter side is brought."""
-    long_edge: int = 2048
-    """Of networks that predict masks: pixels that the longer side has at most."""
+    short_edge: int | None = None
+    """Of networks that predict masks: pixels to which a picture's shorter side is brought; None
+    takes what the weights name, else 1024 as published."""
+    long_edge: int | None = None
+    """Of networks that predict masks: pixels that the longer side has at most; None: twice the
+    shorter, or what the weights name."""
     fast: bool = False
     """Of networks that predict masks: sum the masks at a quarter of the input's size."""
 
     def __post_init__(self) -> None:
         _at_least("model.input_width", self.input_width, 32)
         _at_least("model.short_edge", self.short_edge, 32)
-        _at_least("model.long_edge", self.long_edge, self.short_edge)
+        _at_least("model.long_edge", self.long_edge, self.short_edge or 32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,43 +3,30 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from mmras_stream.errors import CheckpointError
-from mmras_stream.inference.device import chosen_device, chosen_precision
-from mmras_stream.inference.host_memory import keep_freed_memory
-from mmras_stream.inference.published import (
-    MASK_STRIDE,
-    Geometry,
-    geometry,
-    network_pixels,
-    segmentation,
-)
+from mmras_stream.inference.masks import mask_predictor
 from mmras_stream.models.checkpoint import EMBEDDED
-from mmras_stream.models.masked_decoder import MaskPrediction
 from mmras_stream.models.mmras import MmrasNetwork
 from mmras_stream.models.published import MmrasCard, load_mmras
-from mmras_stream.models.zoo import find_weights
 from mmras_stream.models.resnet import Depth, NormedConv2d
+from mmras_stream.models.zoo import find_weights
 from mmras_stream.settings import ModelSettings
 from mmras_stream.types import FrameBatch, NetworkTraits, SegmentationOutput
-from mmras_stream.video.colour import to_rgb
 
 
 class MmrasBackend:
     """Eager inference, to the published numbers, or fast: masks stay small, in half precision."""
 
     def __init__(self, settings: ModelSettings, *, depth: Depth) -> None:
-        self._settings = settings
-        self._device = chosen_device(settings.device)
-        self._precision = mask_precision(settings, self._device)
         network, self.card = _load(settings.weights, depth)
-        if self._device.type == "cpu":
-            keep_freed_memory()
         fold_norms(network)
-        network.to(self._device, self._precision).requires_grad_(requires_grad=False)
-        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+        self._predictor = mask_predictor(settings, network)
+        network.to(self._predictor.device, self._predictor.precision)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+        network.requires_grad_(requires_grad=False)
 
     @property
     def weights_sha256(self) -> str:
@@ -56,43 +43,9 @@ class MmrasBackend:
         """Classes of the weights, and masks."""
         return NetworkTraits(self.card.config.classes, predicts_masks=True)
 
-    @torch.inference_mode()
     def predict(self, batch: FrameBatch) -> SegmentationOutput:
         """Segment a batch; the result stays on the device, in float32."""
-        fast = self._settings.fast
-        sizes = mask_geometry(batch, self._settings)
-        pixels = network_pixels(rgb_pictures(batch, self._device), sizes).to(self._precision)
-        parts = [self._network(part) for part in torch.split(pixels, self._at_once(len(batch)))]
-        masks = MaskPrediction(
-            torch.cat([part.masks.class_logits for part in parts]).float(),
-            torch.cat([part.masks.mask_logits for part in parts]).float(),
-        )
-        features = torch.cat([part.features for part in parts]).float()
-        return segmentation(masks, features, sizes, fast=fast)
-
-    def _at_once(self, count: int) -> int:
-        # on a CPU a batch gains no speed, and takes memory for each of its pictures
-        return 1 if self._device.type == "cpu" else count
-
-
-def mask_precision(settings: ModelSettings, device: torch.device) -> torch.dtype:
-    """Return the numbers in which a network that predicts masks runs.
-
-    Unless it is to be fast, `auto` means float32: the published numbers are made in it.
-    """
-    exact = settings.precision == "auto" and not settings.fast
-    return torch.float32 if exact else chosen_precision(settings.precision, device)
-
-
-def mask_geometry(batch: FrameBatch, settings: ModelSettings) -> Geometry:
-    """Return the sizes that the pictures of a batch go through."""
-    return geometry(
-        batch.height,
-        batch.width,
-        short_edge=settings.short_edge,
-        long_edge=settings.long_edge,
-        step=MASK_STRIDE if settings.fast else 1,
-    )
+        return self._predictor.predict(batch)
 
 
 def fold_norms(network: nn.Module) -> None:
@@ -112,12 +65,6 @@ def fold_norms(network: nn.Module) -> None:
                 norm.bias,
             )
             module.norm = nn.Identity()
-
-
-def rgb_pictures(batch: FrameBatch, device: torch.device) -> Tensor:
-    """Return a batch as (N, 3, height, width) uint8, RGB, 0..255, at its own size."""
-    pictures = [torch.from_numpy(to_rgb(frame)).permute(2, 0, 1) for frame in batch]
-    return torch.stack(pictures).to(device)
 
 
 def r50(settings: ModelSettings) -> MmrasBackend:

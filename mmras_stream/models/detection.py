@@ -19,8 +19,8 @@ ENCODER = "sem_seg_head.pixel_decoder.transformer.encoder.layers."
 HF_HINT = "--model hf:facebook/mask2former-swin-large-cityscapes-semantic"
 
 ELSEWHERE = {
-    "pixel_level_module.": "it is in the format of transformers; give its folder or its name on "
-    f"the hub, as in {HF_HINT}",
+    "pixel_level_module.": "it is in the format of transformers, with a backbone other than its "
+    f"ResNet; give its folder or its name on the hub, as in {HF_HINT}",
     "backbone.patch_embed.": "its backbone is a Swin transformer, here is ResNet-50 and -101; Swin "
     f"is served by {HF_HINT}",
     "backbone.downsample_layers.": "its backbone is a ConvNeXt, here is ResNet-50 and -101",

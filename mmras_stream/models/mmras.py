@@ -111,7 +111,7 @@ class MmrasOutput(NamedTuple):
 
     masks: MaskPrediction
     features: Tensor
-    """(N, 1024, H / 16, W / 16), res4."""
+    """(N, C, H / 16, W / 16): res4 of a ResNet, 1024 wide."""
 
 
 class MmrasNetwork(nn.Module):

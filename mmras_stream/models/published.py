@@ -26,6 +26,7 @@ from mmras_stream.models.detection import detect_config, whose
 from mmras_stream.models.mismatch import explain
 from mmras_stream.models.mmras import Criterion, MmrasConfig, MmrasNetwork
 from mmras_stream.models.state_files import read_state
+from mmras_stream.models.transformers_names import TRANSFORMERS_RESNET, from_transformers
 
 FORMAT = "mmras-stream mmras 1"
 
@@ -167,7 +168,10 @@ def save_mmras(
 
 def published_state(stored: Mapping[str, object]) -> dict[str, Tensor]:
     """Return a checkpoint's tensors under the names of `MmrasNetwork`."""
-    named = {_present_name(str(name)): value for name, value in _unwrapped(stored).items()}
+    inner = {str(name): value for name, value in _unwrapped(stored).items()}
+    if any(name.startswith(TRANSFORMERS_RESNET) for name in inner):
+        return from_transformers({k: v for k, v in inner.items() if isinstance(v, Tensor)})
+    named = {_present_name(name): value for name, value in inner.items()}
     return {
         name: value
         for name, value in named.items()

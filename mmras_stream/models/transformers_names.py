@@ -8,6 +8,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+TRANSFORMERS_RESNET = "model.pixel_level_module.encoder.embedder.embedder."
+"""Begins a name that no Mask2Former has but that of transformers with one of its ResNets."""
+
 _RENAMED = (
     (r"^model\.pixel_level_module\.encoder\.", "backbone."),
     (r"^model\.pixel_level_module\.decoder\.", "sem_seg_head.pixel_decoder."),

@@ -13,10 +13,12 @@ import av
 import cv2
 import numpy as np
 import pytest
+import torch
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from commands import shown_at
+from golden.runs import state
 
 pytestmark = pytest.mark.footage
 
@@ -133,3 +135,16 @@ def test_the_embedded_weights_tell_strange_from_ordinary(
     print(f"{name}: {metrics}")
     assert metrics["average_precision"] >= average_precision
     assert metrics["fpr_at_95_tpr"] <= fpr_at_95_tpr
+
+
+def test_the_papers_network_annotates_a_real_drive(footage: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "published.pth"
+    torch.save({"model": state()}, weights)
+    size = ("--short-edge", "128", "--stride", "10", "--threshold", "-0.6")
+    options = ("--model", "r50", "--checkpoint", str(weights), *size)
+    folder = annotated("carnd_vehicle_test_video", footage, tmp_path, *options)
+    report = json.loads((folder / "run.json").read_text())
+    source = footage / "carnd_vehicle_test_video.mp4"
+    assert report["frames"] == len(shown_at(folder / "overlay.mp4"))
+    assert shown_at(folder / "overlay.mp4") == shown_at(source)[::10]
+    assert COCO(str(folder / "proposals.coco.json")).anns

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from golden.det_weights import det_tensor
 from mmras_stream.models.mmras import MmrasConfig, MmrasNetwork
+from mmras_stream.models.published import load_mmras
 from mmras_stream.models.transformers_names import from_transformers
 
 transformers = pytest.importorskip("transformers")
@@ -41,10 +42,12 @@ def theirs() -> Any:
 
 
 @pytest.fixture(scope="module")
-def ours(theirs: Any) -> MmrasNetwork:
-    network = MmrasNetwork(MmrasConfig(global_mask_attention=False))
-    network.load_state_dict(from_transformers(theirs.state_dict()), strict=True)
-    return network.eval()
+def ours(theirs: Any, tmp_path_factory: pytest.TempPathFactory) -> MmrasNetwork:
+    folder = tmp_path_factory.mktemp("transformers")
+    theirs.save_pretrained(folder)
+    network, card = load_mmras(folder / "model.safetensors")
+    assert card.config == MmrasConfig(global_mask_attention=False)
+    return network
 
 
 @torch.inference_mode()

@@ -20,7 +20,7 @@ from mmras_cli.main import app
 from mmras_plugins.backends.hf import HfBackend, look
 from mmras_plugins.backends.hf_weights import Preprocessing
 from mmras_stream.errors import CheckpointError, SettingsError
-from mmras_stream.inference.mmras_backend import rgb_pictures
+from mmras_stream.inference.masks import rgb_pictures
 from mmras_stream.inference.pillow_resize import resize
 from mmras_stream.inference.published import MEAN, STD
 from mmras_stream.settings import ModelSettings, VideoSettings

@@ -233,7 +233,10 @@ def test_the_configuration_that_would_fit_is_told(checkpoint: Path) -> None:
     ("name", "message"),
     [
         ("backbone.patch_embed.proj.weight", "Swin transformer.*--model hf:facebook/mask2former"),
-        ("model.pixel_level_module.encoder.x", "format of transformers; .*--model hf:facebook"),
+        (
+            "model.pixel_level_module.encoder.embeddings.x",
+            "format of transformers, .*--model hf:facebook",
+        ),
         ("backbone.downsample_layers.0.0.bias", "its backbone is a ConvNeXt"),
         ("conv.weight", r"it holds another network, with entries such as conv.weight"),
         ("backbone.res4.0.conv1.weight", r"fits no network here: the backbone has \(0, 0, 1, 0\)"),
