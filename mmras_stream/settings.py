@@ -62,8 +62,8 @@ class ModelSettings:
     device: str = "auto"
     """`auto` takes `cuda` where there is one, else `cpu`."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """`auto` takes bfloat16 where the hardware multiplies it faster; for the paper's network only
-    if it is to be `fast`."""
+    """`auto` takes bfloat16 where the hardware multiplies it faster; networks that predict masks
+    have to be `fast` for it."""
     input_width: int = 512
     """Of `compact`: pixels; the height follows the picture's shape, in steps of 16."""
     short_edge: int | None = None
@@ -73,7 +73,8 @@ class ModelSettings:
     """Of networks that predict masks: pixels that the longer side has at most; None: twice the
     shorter, or what the weights name."""
     fast: bool = False
-    """Of networks that predict masks: sum the masks at a quarter of the input's size."""
+    """Of networks that predict masks: sum the masks at half the input's size, and let `precision`
+    take what is fastest."""
 
     def __post_init__(self) -> None:
         _at_least("model.input_width", self.input_width, 32)

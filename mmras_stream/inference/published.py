@@ -25,8 +25,9 @@ MEAN: Colour = (123.675, 116.28, 103.53)
 
 STD: Colour = (58.395, 57.12, 57.375)
 
-MASK_STRIDE = 4
-"""Pixels of a network input that a mask has one value for, in either direction."""
+FAST_STRIDE = 2
+"""Pixels of a network input for one value of a fast class map, in either direction; masks have one
+for four. Sums of masks that were not enlarged at all rank places a little differently."""
 
 EXTRA_CLASSES = range(2, 11)
 """Building to sky: Cityscapes classes that cannot stand on a road."""
@@ -99,9 +100,9 @@ def segmentation(
     Args:
         masks: Of N pictures of one size.
         features: (N, C, h', w').
-        sizes: From `geometry`, with a step of `MASK_STRIDE` if it is to be fast.
-        fast: Sum the masks as they are, at a quarter of the network's input, where the published
-            code enlarges each of them first.
+        sizes: From `geometry`, with a step of `FAST_STRIDE` if it is to be fast.
+        fast: Sum the masks at half the size of the network's input, where the published code
+            enlarges each of them to all of it first.
         extra_classes: Those whose sure masks become channels of their own.
     """
     fold = coarse_map if fast else semantic_map
@@ -161,9 +162,10 @@ def coarse_map(
     *,
     extra_classes: Collection[int] = EXTRA_CLASSES,
 ) -> Tensor:
-    """Do as `semantic_map` at a quarter of the network's input, enlarging nothing."""
-    height, width = (side // MASK_STRIDE for side in sizes.resized)
-    masks = mask_logits[:, :height, :width].sigmoid()
+    """Do as `semantic_map` at half the size of the network's input, and leave it there."""
+    height, width = (side // FAST_STRIDE for side in sizes.resized)
+    padded = (sizes.padded[0] // FAST_STRIDE, sizes.padded[1] // FAST_STRIDE)
+    masks = _enlarge(mask_logits, padded)[:, :height, :width].sigmoid()
     kept = extra_queries(class_logits, extra_classes)
     probabilities = class_logits.softmax(-1)
     extras = probabilities[kept].amax(-1)[:, None, None] * masks[kept]
