@@ -166,6 +166,8 @@ class NetworkTraits:
     """In the order of `SegmentationOutput.class_scores`."""
     predicts_masks: bool = False
     has_outlier_head: bool = False
+    feature_channels: int = 0
+    """Width C of `SegmentationOutput.features`; 0 where nothing is known of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,7 +19,7 @@ from mmras_stream.inference.published import (
 from mmras_stream.models.masked_decoder import MaskPrediction
 from mmras_stream.models.mmras import MmrasConfig
 from mmras_stream.models.published import load_published
-from mmras_stream.models.resnet import Depth, NormedConv2d
+from mmras_stream.models.resnet import CHANNELS, Depth, NormedConv2d
 from mmras_stream.settings import ModelSettings
 from mmras_stream.types import FrameBatch, NetworkTraits, SegmentationOutput
 from mmras_stream.video.colour import to_rgb
@@ -47,8 +47,8 @@ class MmrasBackend:
 
     @property
     def traits(self) -> NetworkTraits:
-        """Classes of the weights, and masks."""
-        return NetworkTraits(self._classes, predicts_masks=True)
+        """Classes of the weights, masks, and the width of res4."""
+        return NetworkTraits(self._classes, predicts_masks=True, feature_channels=CHANNELS[2])
 
     @torch.inference_mode()
     def predict(self, batch: FrameBatch) -> SegmentationOutput:

@@ -78,7 +78,7 @@ def test_a_text_that_the_model_would_cut_is_refused(folder: Path) -> None:
     clip = load_clip(str(folder))
     longest = " ".join(["cow"] * 74)  # and where it begins and ends
     assert not torch.equal(clip.encode_text([longest]), clip.encode_text([longest + "s"]))
-    with pytest.raises(SettingsError, match=r"'cow cow .*'\.\.\. is too long for .*reads 76 tokens"):
+    with pytest.raises(SettingsError, match=r"'cow cow .* is too long for .*reads 76 tokens"):
         clip.encode_text(["cow", f"{longest} cow"])
 
 
