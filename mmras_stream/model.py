@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mmras_stream.errors import SettingsError
-from mmras_stream.protocols import Backend, Scorer
+from mmras_stream.protocols import Backend, Namer, Scorer
 from mmras_stream.registry import Kind, load
 from mmras_stream.scoring.ensemble import (
     Shares,
@@ -33,6 +33,8 @@ class Model:
     """What `scorer` adds up, as `run.json` tells it."""
     flip: bool = False
     """Average each score with that of the mirrored picture."""
+    new_namer: Callable[[], Namer] | None = None
+    """Makes what names the things of one drive, where that is asked for."""
 
     def predict(self, batch: FrameBatch) -> tuple[SegmentationOutput, ...]:
         """Look at a batch, and at its mirror image where that is asked for."""
@@ -65,6 +67,8 @@ def load_model(settings: Settings) -> Model:
         CheckpointError: weights are missing or damaged.
         SettingsError: the threshold is `auto` and the weights carry none, or words do not fit.
     """
+    from mmras_stream.inference.naming import load_namers
+
     load(Kind.SMOOTHER, settings.temporal.smoother)
     for name in settings.output.exporters:
         load(Kind.EXPORTER, name)
@@ -77,6 +81,7 @@ def load_model(settings: Settings) -> Model:
         threshold,
         score=shares_text(shares),
         flip=settings.score.tta == "flip",
+        new_namer=load_namers(settings),
     )
 
 

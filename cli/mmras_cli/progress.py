@@ -76,7 +76,9 @@ def plain_progress(what: str, *, quiet: bool) -> Iterator[Callable[[float, str],
 
 def summary_table(reports: Mapping[str, RunReport], out: Path) -> None:
     """Print one row per drive and where its files lie."""
-    table = Table("drive", "frames", "frames/s", "x real time", "things", "proposals", "warnings")
+    columns = ["drive", "frames", "frames/s", "x real time", "things", "proposals", "warnings"]
+    suppresses = any(report.suppressed for report in reports.values())
+    table = Table(*columns, *(["suppressed"] if suppresses else []))
     for name, report in reports.items():
         rate = report.frames / report.wall_seconds
         table.add_row(
@@ -87,6 +89,7 @@ def summary_table(reports: Mapping[str, RunReport], out: Path) -> None:
             str(report.tracks),
             str(report.proposals),
             str(len(report.warnings)),
+            *([str(report.suppressed)] if suppresses else []),
         )
     console = Console(file=sys.stdout)
     console.print(table)

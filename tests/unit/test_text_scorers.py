@@ -127,8 +127,8 @@ def released(vectors: Array) -> Array:
 def test_mmras_multiplies_features_by_vectors_from_a_file(
     settings: Settings, tmp_path: Path
 ) -> None:
-    vectors = np.random.default_rng(0).normal(size=(3, 24)).astype(np.float32)
-    np.save(tmp_path / "text.npy", vectors)
+    vectors = np.random.default_rng(0).normal(size=(3, 24))
+    np.save(tmp_path / "text.npy", vectors.astype(np.float32))
     seen = scores("mmras", with_text(settings, vectors=str(tmp_path / "text.npy")), MASKS)
     assert OUTPUT.extra_masks is not None
     wanted = blended(array(OUTPUT.class_scores), released(vectors), array(OUTPUT.extra_masks))
@@ -246,7 +246,9 @@ def test_words_that_do_not_fit_the_classes_are_refused(
 
 def test_vectors_of_another_width_are_refused(settings: Settings, tmp_path: Path) -> None:
     wide = replace(MASKS, feature_channels=1024)
-    with pytest.raises(SettingsError, match=r"features, 1024 wide, by .*resnet are 24 wide; give oth"):
+    with pytest.raises(
+        SettingsError, match=r"features, 1024 wide, by .*resnet are 24 wide; give oth"
+    ):
         scores("mmras", settings, wide)
     np.save(tmp_path / "text.npy", np.zeros((3, 1024)))
     with pytest.raises(SettingsError, match=r"features, 24 wide, by .*text.npy are 1024 wide"):
