@@ -175,14 +175,15 @@ def expanded(drives: list[str]) -> list[str]:
 def _annotate_all(
     paths: list[str], out: Path, settings: Settings, *, overwrite: bool, as_json: bool, quiet: bool
 ) -> None:
-    from mmras_cli.progress import drive_progress, summary_table
+    from mmras_cli.progress import drive_progress, summary_table, waiting
     from mmras_stream.errors import MmrasError
     from mmras_stream.export.folder import drive_name
     from mmras_stream.export.report import report_values
     from mmras_stream.model import load_model
     from mmras_stream.pipeline import run
 
-    model = load_model(settings)
+    with waiting(_loading(settings), quiet=quiet or as_json):
+        model = load_model(settings)
     reports: dict[str, RunReport] = {}
     failures = 0
     for path in paths:
@@ -216,3 +217,9 @@ def _annotate_all(
         raise typer.Exit(INTERRUPTED)
     if failures:
         raise typer.Exit(1)
+
+
+def _loading(settings: Settings) -> str:
+    text = settings.text
+    reads = text.name_things or text.suppress_known is not None or "mmras" in settings.score.name
+    return "loading; words that are new to CLIP take minutes, once" if reads else "loading"

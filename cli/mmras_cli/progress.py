@@ -74,6 +74,17 @@ def plain_progress(what: str, *, quiet: bool) -> Iterator[Callable[[float, str],
         yield lambda share, word: progress.update(task, completed=share, word=word)
 
 
+@contextmanager
+def waiting(what: str, *, quiet: bool) -> Iterator[None]:
+    """Say what is being waited for, as long as it takes."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield
+        return
+    with console.status(what):
+        yield
+
+
 def summary_table(reports: Mapping[str, RunReport], out: Path) -> None:
     """Print one row per drive and where its files lie."""
     columns = ["drive", "frames", "frames/s", "x real time", "things", "proposals", "warnings"]

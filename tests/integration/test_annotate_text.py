@@ -47,7 +47,8 @@ def test_things_are_named_and_what_looks_ordinary_is_suppressed() -> None:
     assert (report["proposals"], report["tracks"]) == (0, 0)
     assert report["settings"]["text"]["suppress_known"] == 0.01
     assert "name" in report["stage_seconds"]
-    assert read("keyframes.coco.json")["annotations"] == []
+    assert read("keyframes.coco.json")["images"] == []
+    assert not list((DRIVE / "frames").iterdir())
     strange = Path("strange.txt").read_text().splitlines()
     for described in (*(a["attributes"] for a in proposals["annotations"]), *proposals["tracks"]):
         names = [word.rpartition(" ")[0] for word in described["names"].split("; ")]
@@ -66,11 +67,13 @@ def test_things_are_named_and_what_looks_ordinary_is_suppressed() -> None:
 
 def test_the_aligned_score_runs_on_the_embedded_network() -> None:
     aligned = ("--score", "mmras_aligned=3,outlier=1", "--threshold", 0.5, "--clip", "clip")
-    annotate(SAMPLE, *PART, *aligned, "--classes", "seven.txt", "--quiet")
+    words = ("--classes", "seven.txt", "--config", "run.toml", "--suppress-known", 0)
+    annotate(SAMPLE, *PART, *aligned, *words, "--quiet")
     assert read("run.json")["score"] == "mmras_aligned=0.75,outlier=0.25"
     assert read("run.json")["frames"] == 10
-    described = read("proposals.coco.json")["annotations"]
-    assert all(a["attributes"].keys() == {"score", "track_id", "occluded"} for a in described)
+    described = [a["attributes"] for a in read("proposals.coco.json")["annotations"]]
+    assert described
+    assert all("looks_known" in each and "name" not in each for each in described)
 
 
 def test_mmras_as_released_runs_on_the_published_network() -> None:

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import open_clip
 import pytest
 import torch
 from torch import Tensor
 
 from mmras_stream.errors import CheckpointError, SettingsError
+from mmras_stream.inference.naming import load_namers
 from mmras_stream.inference.preprocess import network_input
-from mmras_stream.inference.text import chosen_clip
+from mmras_stream.inference.text import chosen_clip, clip_input
 from mmras_stream.model import Model
 from mmras_stream.models.clip import load_clip
 from mmras_stream.models.text import embed_words
@@ -28,7 +31,7 @@ from mmras_stream.types import (
     PixelFormat,
     SegmentationOutput,
 )
-from small_clip import RESNET, write_clip
+from small_clip import MEAN, RESNET, STD, write_clip
 
 Array = npt.NDArray[np.float64]
 
@@ -194,6 +197,43 @@ def test_a_score_and_another_user_share_one_clip(settings: Settings) -> None:
     clip = chosen_clip(settings)
     assert chosen_clip(settings) is clip
     assert clip in vars(scorer).values()
+
+
+def test_clip_sees_colours_as_it_was_trained_to(folder: Path) -> None:
+    red, green, blue = (torch.full((1, 32, 50), level, dtype=torch.uint8) for level in (9, 99, 200))
+    rgb = PixelFormat(ColourMatrix.RGB, full_range=True)
+    pixels = clip_input(
+        FrameBatch((0,), (0,), Fraction(1), (red, green, blue), rgb), load_clip(str(folder))
+    )
+    assert pixels.shape == (1, 3, 448, 704)
+    for channel, level in enumerate((9, 99, 200)):
+        wanted = (level / 255 - MEAN[channel]) / STD[channel]
+        torch.testing.assert_close(pixels[0, channel], torch.full((448, 704), wanted))
+
+
+LOADERS: dict[str, Callable[[Settings], object]] = {
+    "score": lambda settings: load_scorer({"mmras_aligned": 1.0}, settings, MASKS),
+    "namer": load_namers,
+}
+
+
+@pytest.mark.parametrize("load", LOADERS.values(), ids=LOADERS)
+def test_a_clip_that_cannot_be_loaded_is_told_at_once_though_its_text_is_cached(
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    load: Callable[[Settings], object],
+) -> None:
+    (tmp_path / "few.txt").write_text("cow\n")
+    text = replace(settings.text, obstacles=str(tmp_path / "few.txt"), name_things=True)
+    load(replace(settings, text=text))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(open_clip, "create_model", refuse)
+    with pytest.raises(CheckpointError, match="out of memory"):
+        load(replace(settings, text=text))
 
 
 class Bright:
