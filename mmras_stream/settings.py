@@ -103,14 +103,11 @@ class TextSettings:
     """The words that scores and names are made from, and the CLIP model that knows them."""
 
     clip: str = "RN50"
-    """A model of open_clip with its pretrained tag or a weights file, as in `RN50:openai`, or a
-    folder; see `mmras_stream.models.clip_source.find_clip`."""
+    """What `mmras_stream.models.clip_source.find_clip` takes, such as `RN50:openai` or a folder."""
     vectors: str | None = None
-    """Of the score `mmras`: a .npy or .safetensors file with a vector per class, in place of
-    those that CLIP gives for the words."""
+    """Of the score `mmras`: a .npy or .safetensors file with a row per class; None asks CLIP."""
     classes: str | None = None
-    """Vocabulary whose words stand for the network's classes, in their order: `cityscapes` or a
-    file; None takes the classes' own names."""
+    """Vocabulary whose words stand for the network's classes; None takes their own names."""
     templates: str | None = None
     """Text file with a template to a line; None takes those that come with the library."""
     name_things: bool = False
@@ -118,8 +115,8 @@ class TextSettings:
     obstacles: str = "obstacles"
     """Vocabulary of what should not be on a road."""
     suppress_known: float | None = None
-    """Confidence, 0..1, above which a thing that looks like one of `known`, and not like one of
-    `obstacles`, is no find; published practice is 0.85. None suppresses nothing."""
+    """Confidence, 0..1, that a thing is one of `known` and none of `obstacles`, above which it is
+    no find; published practice is 0.85. None suppresses nothing."""
     known: str = "cityscapes"
     """Vocabulary of what is ordinary."""
 
