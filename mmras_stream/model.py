@@ -1,14 +1,14 @@
-"""A network and the score made from it, loaded together."""
+"""A network, the score made from it and the words for what it finds, loaded together."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mmras_stream.errors import SettingsError
-from mmras_stream.protocols import Backend, Scorer
+from mmras_stream.protocols import Backend, Namer, Scorer
 from mmras_stream.registry import Kind, load
 from mmras_stream.scoring.ensemble import (
     Shares,
@@ -23,7 +23,7 @@ from mmras_stream.types import AnomalyMap, FrameBatch, SegmentationOutput
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A network with the score made from it; stateless, so one serves all drives."""
+    """A network with what is made of it; stateless, so one serves all drives."""
 
     backend: Backend
     scorer: Scorer
@@ -33,17 +33,21 @@ class Model:
     """What `scorer` adds up, as `run.json` tells it."""
     flip: bool = False
     """Average each score with that of the mirrored picture."""
+    new_namer: Callable[[], Namer] | None = None
+    """Makes what names the things of one drive, where that is asked for."""
 
     def predict(self, batch: FrameBatch) -> tuple[SegmentationOutput, ...]:
         """Look at a batch, and at its mirror image where that is asked for."""
-        views = (batch, batch.mirrored()) if self.flip else (batch,)
-        return tuple(self.backend.predict(view) for view in views)
+        return tuple(self.backend.predict(view) for view in self._views(batch))
 
     def score_maps(
         self, batch: FrameBatch, outputs: Sequence[SegmentationOutput]
     ) -> Sequence[AnomalyMap]:
         """Turn what `predict` returned into one map per frame."""
-        plain, *mirrored = (self.scorer.score(batch, output) for output in outputs)
+        plain, *mirrored = (
+            self.scorer.score(view, output)
+            for view, output in zip(self._views(batch), outputs, strict=True)
+        )
         if not mirrored:
             return plain
         return [
@@ -51,26 +55,35 @@ class Model:
             for one, other in zip(plain, mirrored[0], strict=True)
         ]
 
+    def _views(self, batch: FrameBatch) -> tuple[FrameBatch, ...]:
+        return (batch, batch.mirrored()) if self.flip else (batch,)
+
 
 def load_model(settings: Settings) -> Model:
-    """Load the network and the score that `settings` name, and see that the other plugins exist.
+    """Load the network, score and words that `settings` name; see that the other plugins exist.
 
     Raises:
-        PluginError: a plugin is unknown or broken.
-        CheckpointError: the weights are missing or damaged.
-        SettingsError: the threshold is `auto` and the weights carry none.
+        PluginError: a plugin is unknown or broken, or a package that it needs is missing.
+        CheckpointError: weights are missing or damaged.
+        SettingsError: the threshold is `auto` and the weights carry none, or words do not fit.
     """
+    from mmras_stream.inference.naming import load_namers
+
     load(Kind.SMOOTHER, settings.temporal.smoother)
     for name in settings.output.exporters:
         load(Kind.EXPORTER, name)
     backend: Backend = load(Kind.BACKEND, settings.model.name)(settings.model)
     shares = chosen_shares(settings.score.name, backend.traits)
+    for name in shares:
+        load(Kind.SCORER, name)
+    threshold = _threshold(settings, backend, shares)  # before text is embedded, which can be long
     return Model(
         backend,
         load_scorer(shares, settings, backend.traits),
-        _threshold(settings, backend, shares),
+        threshold,
         score=shares_text(shares),
         flip=settings.score.tta == "flip",
+        new_namer=load_namers(settings),
     )
 
 

@@ -13,7 +13,7 @@ from mmras_stream.export.report import installed_versions, write_report
 from mmras_stream.model import Model, load_model
 from mmras_stream.pictures import are_pictures
 from mmras_stream.prefetching import prefetch
-from mmras_stream.protocols import Decoder, Exporter, Smoother, Tracker
+from mmras_stream.protocols import Decoder, Exporter, Namer, Smoother, Tracker
 from mmras_stream.registry import Kind, load
 from mmras_stream.settings import RunContext, Settings, VideoSettings
 from mmras_stream.temporal.tracker import OverlapTracker
@@ -27,6 +27,8 @@ class Tally:
     info: VideoInfo
     frames: int = 0
     proposals: int = 0
+    """Without those that were suppressed."""
+    suppressed: int = 0
     first_seconds: float = 0.0
     last_seconds: float = 0.0
     track_ids: set[int] = field(default_factory=set)
@@ -38,8 +40,9 @@ class Tally:
             self.first_seconds = result.frame.seconds
         self.last_seconds = result.frame.seconds
         self.frames += 1
-        self.proposals += len(result.proposals)
-        self.track_ids.update(p.track_id for p in result.proposals if p.track_id is not None)
+        self.proposals += len(result.finds)
+        self.suppressed += len(result.proposals) - len(result.finds)
+        self.track_ids.update(p.track_id for p in result.finds if p.track_id is not None)
 
     @property
     def media_seconds(self) -> float:
@@ -133,6 +136,7 @@ def run(
         weights_sha256=model.backend.weights_sha256,
         warnings=(*decoder.warnings, *_export_warnings(exporters.values())),
         interrupted=interrupted,
+        suppressed=tally.suppressed,
         outputs={p.name: p.name for p in sorted(folder.iterdir())},
     )
     write_report(report, folder)
@@ -158,6 +162,7 @@ def stream(
     smoother: Smoother,
     tracker: Tracker,
     *,
+    namer: Namer | None = None,
     min_area: int | None = None,
     decode_ahead: int = 4,
     tally: Tally | None = None,
@@ -188,6 +193,9 @@ def stream(
                         anomaly_map, pts=frame.pts, threshold=model.threshold, min_area=min_area
                     )
                     proposals = tracker.update(frame, regions)
+                if namer is not None:
+                    with tally.timed("name"):
+                        proposals = namer.describe(frame, proposals)
                 yield FrameResult(frame, raw_map, anomaly_map, proposals, model.threshold)
 
 
@@ -200,6 +208,7 @@ def _results(
         model,
         smoother,
         OverlapTracker(settings.temporal, frame_seconds=_frame_seconds(decoder.info, settings)),
+        namer=None if model.new_namer is None else model.new_namer(),
         min_area=settings.proposals.min_area,
         decode_ahead=settings.video.decode_ahead,
         tally=tally,

@@ -90,6 +90,14 @@ class Tracker(Protocol):
         ...
 
 
+class Namer(Protocol):
+    """Says in words what proposals show; keeps state, so one instance serves one video."""
+
+    def describe(self, frame: Frame, proposals: Sequence[Proposal]) -> tuple[Proposal, ...]:
+        """Return the proposals, which have a `track_id`, with what is known of their things."""
+        ...
+
+
 class Exporter(Protocol):
     """Writes results somewhere; `close` must leave readable files even after a failure."""
 

@@ -97,10 +97,35 @@ class ScoreSettings:
     """`flip`: average with the score of the mirrored picture, at twice the cost."""
 
     def __post_init__(self) -> None:
-        for name in ("alpha", "w"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise SettingsError(f"score.{name} must lie in 0..1, got {value:g}")
+        _within_0_and_1("score.alpha", self.alpha)
+        _within_0_and_1("score.w", self.w)
+
+
+@dataclass(frozen=True, slots=True)
+class TextSettings:
+    """The words that scores and names are made from, and the CLIP model that knows them."""
+
+    clip: str = "RN50"
+    """What `mmras_stream.models.clip_source.find_clip` takes, such as `RN50:openai` or a folder."""
+    vectors: str | None = None
+    """Of the score `mmras`: a .npy or .safetensors file with a row per class; None asks CLIP."""
+    classes: str | None = None
+    """Vocabulary whose words stand for the network's classes; None takes their own names."""
+    templates: str | None = None
+    """Text file with a template to a line; None takes those that come with the library."""
+    name_things: bool = False
+    """Give each thing the words of `obstacles` that it looks most like."""
+    obstacles: str = "obstacles"
+    """Vocabulary of what should not be on a road."""
+    suppress_known: float | None = None
+    """Confidence, 0..1, that a thing is one of `known` and none of `obstacles`, above which it is
+    no find; published practice is 0.85. None suppresses nothing."""
+    known: str = "cityscapes"
+    """Vocabulary of what is ordinary."""
+
+    def __post_init__(self) -> None:
+        if self.suppress_known is not None:
+            _within_0_and_1("text.suppress_known", self.suppress_known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +183,7 @@ class Settings:
     video: VideoSettings = field(default_factory=VideoSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     score: ScoreSettings = field(default_factory=ScoreSettings)
+    text: TextSettings = field(default_factory=TextSettings)
     temporal: TemporalSettings = field(default_factory=TemporalSettings)
     proposals: ProposalSettings = field(default_factory=ProposalSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
@@ -241,7 +267,13 @@ def _cast(name: str, value: object, hint: object) -> object:
 
 
 def _readable(choices: tuple[object, ...]) -> str:
-    words = {int: "a whole number", float: "a number", str: "text", types.NoneType: "nothing"}
+    words = {
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+        str: "text",
+        types.NoneType: "nothing",
+    }
     parts: list[str] = []
     for choice in choices:
         if get_origin(choice) is Literal:
@@ -260,3 +292,8 @@ def _unknown(what: str, name: str, names: list[str]) -> str:
 def _at_least(name: str, value: float | None, least: float) -> None:
     if value is not None and not value >= least:
         raise SettingsError(f"{name} must be at least {least:g}, got {value:g}")
+
+
+def _within_0_and_1(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise SettingsError(f"{name} must lie in 0..1, got {value:g}")

@@ -166,6 +166,8 @@ class NetworkTraits:
     """In the order of `SegmentationOutput.class_scores`."""
     predicts_masks: bool = False
     has_outlier_head: bool = False
+    feature_channels: int = 0
+    """Width C of `SegmentationOutput.features`; 0 where nothing is known of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -237,6 +239,11 @@ class Proposal:
     looks_known: Guess | None = None
     """The ordinary thing it looks like so much that it is suppressed."""
 
+    @property
+    def is_suppressed(self) -> bool:
+        """Tell whether it is kept for the record only, and is no find."""
+        return self.looks_known is not None
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameResult:
@@ -250,6 +257,11 @@ class FrameResult:
     threshold: float
     """Score above which a place counted as strange."""
 
+    @property
+    def finds(self) -> tuple[Proposal, ...]:
+        """Proposals that are not suppressed."""
+        return tuple(p for p in self.proposals if not p.is_suppressed)
+
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
@@ -258,6 +270,7 @@ class RunReport:
     video: VideoInfo
     frames: int
     proposals: int
+    """Without those that were suppressed."""
     tracks: int
     media_seconds: float
     """Time of the drive from the first frame looked at to the last."""
@@ -272,5 +285,7 @@ class RunReport:
     weights_sha256: str
     warnings: tuple[str, ...] = ()
     interrupted: bool = False
+    suppressed: int = 0
+    """Proposals of things that look ordinary, see `Proposal.looks_known`."""
     outputs: dict[str, str] = field(default_factory=dict)
     """Name of each output and its path, relative to the folder of the run."""

@@ -12,16 +12,22 @@ from mmras_cli.console import (
     INTERRUPTED,
     Alpha,
     AsJson,
+    Classes,
+    Clip,
     Config,
     Device,
     EnsembleW,
     Fast,
     InputWidth,
     ModelName,
+    NameThings,
     Precision,
     Quiet,
     Score,
     ShortEdge,
+    SuppressKnown,
+    Templates,
+    TextVectors,
     Threshold,
     Tta,
     Verbose,
@@ -73,6 +79,12 @@ def annotate(
     alpha: Alpha = None,
     w: EnsembleW = None,
     tta: Tta = None,
+    clip: Clip = None,
+    classes: Classes = None,
+    text_vectors: TextVectors = None,
+    templates: Templates = None,
+    name_things: NameThings = None,
+    suppress_known: SuppressKnown = None,
     batch_size: Annotated[int | None, typer.Option(help="Frames per network call.")] = None,
     threshold: Threshold = None,
     smoother: Annotated[str | None, typer.Option(help="ema, none or a plugin.")] = None,
@@ -116,6 +128,14 @@ def annotate(
             fast=fast,
         ),
         "score": {"name": score, "alpha": alpha, "w": w, "tta": tta},
+        "text": {
+            "clip": clip,
+            "classes": classes,
+            "vectors": text_vectors,
+            "templates": templates,
+            "name_things": name_things,
+            "suppress_known": suppress_known,
+        },
         "proposals": {"threshold": threshold_value(threshold), "min_area": min_area},
         "temporal": {
             "smoother": smoother,
@@ -155,14 +175,15 @@ def expanded(drives: list[str]) -> list[str]:
 def _annotate_all(
     paths: list[str], out: Path, settings: Settings, *, overwrite: bool, as_json: bool, quiet: bool
 ) -> None:
-    from mmras_cli.progress import drive_progress, summary_table
+    from mmras_cli.progress import drive_progress, summary_table, waiting
     from mmras_stream.errors import MmrasError
     from mmras_stream.export.folder import drive_name
     from mmras_stream.export.report import report_values
     from mmras_stream.model import load_model
     from mmras_stream.pipeline import run
 
-    model = load_model(settings)
+    with waiting(_loading(settings), quiet=quiet or as_json):
+        model = load_model(settings)
     reports: dict[str, RunReport] = {}
     failures = 0
     for path in paths:
@@ -196,3 +217,9 @@ def _annotate_all(
         raise typer.Exit(INTERRUPTED)
     if failures:
         raise typer.Exit(1)
+
+
+def _loading(settings: Settings) -> str:
+    text = settings.text
+    reads = text.name_things or text.suppress_known is not None or "mmras" in settings.score.name
+    return "loading; words that are new to CLIP take minutes, once" if reads else "loading"

@@ -50,6 +50,27 @@ Alpha = Annotated[float | None, typer.Option(help="Share of the image in its ble
 EnsembleW = Annotated[
     float | None, typer.Option("--w", help="Share of the blended score in the MMRAS ensemble.")
 ]
+Clip = Annotated[
+    str | None,
+    typer.Option(help="Model of open_clip, such as RN50:openai, or a folder with its files."),
+]
+Classes = Annotated[
+    str | None, typer.Option(help="Words for the network's classes: cityscapes or a file.")
+]
+TextVectors = Annotated[
+    str | None,
+    typer.Option(help="Of the score mmras: .npy or .safetensors, a row for each class."),
+]
+Templates = Annotated[
+    str | None, typer.Option(help="Text file with lines such as 'a photo of a {}.'")
+]
+NameThings = Annotated[
+    bool | None, typer.Option("--name-things/--no-name-things", help="Say in words what is found.")
+]
+SuppressKnown = Annotated[
+    float | None,
+    typer.Option(help="Drop things that look ordinary with this confidence, e.g. 0.85."),
+]
 Threshold = Annotated[
     str | None, typer.Option(help="Score above which a place is strange, or 'auto'.")
 ]

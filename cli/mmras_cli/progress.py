@@ -106,9 +106,22 @@ def transfer_progress(
         yield begin
 
 
+@contextmanager
+def waiting(what: str, *, quiet: bool) -> Iterator[None]:
+    """Say what is being waited for, as long as it takes."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield
+        return
+    with console.status(what):
+        yield
+
+
 def summary_table(reports: Mapping[str, RunReport], out: Path) -> None:
     """Print one row per drive and where its files lie."""
-    table = Table("drive", "frames", "frames/s", "x real time", "things", "proposals", "warnings")
+    columns = ["drive", "frames", "frames/s", "x real time", "things", "proposals", "warnings"]
+    suppresses = any(report.suppressed for report in reports.values())
+    table = Table(*columns, *(["suppressed"] if suppresses else []))
     for name, report in reports.items():
         rate = report.frames / report.wall_seconds
         table.add_row(
@@ -119,6 +132,7 @@ def summary_table(reports: Mapping[str, RunReport], out: Path) -> None:
             str(report.tracks),
             str(report.proposals),
             str(len(report.warnings)),
+            *([str(report.suppressed)] if suppresses else []),
         )
     console = Console(file=sys.stdout)
     console.print(table)

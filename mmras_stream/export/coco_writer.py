@@ -16,7 +16,7 @@ from pycocotools import mask as mask_api
 from mmras_stream.atomic import partial_path, publish, reported
 from mmras_stream.errors import OutputError
 from mmras_stream.settings import RunContext
-from mmras_stream.types import Moment, Proposal
+from mmras_stream.types import Guess, Moment, Proposal
 
 VIDEO_ID = 1
 CATEGORY = {"id": 1, "name": "anomaly", "supercategory": "obstacle"}
@@ -28,8 +28,8 @@ class CocoWriter:
 
     The file holds `info`, `videos`, `images`, `tracks`, `annotations` and `categories`. Images
     carry a dense `frame_id` for readers that index by it, and the `frame_index` of the source.
-    `file_name` is relative to the folder that holds the folder of the drive. Memory grows with
-    the number of tracks only.
+    `file_name` is relative to the folder that holds the folder of the drive. Tracks carry the
+    last words of their proposals. Memory grows with the number of tracks only.
     """
 
     def __init__(self, path: Path, context: RunContext) -> None:
@@ -38,7 +38,7 @@ class CocoWriter:
         self._images_path = partial_path(path.with_name(f"{path.name}.images"))
         self._image_count = 0
         self._annotation_count = 0
-        self._tracks: set[int] = set()
+        self._tracks: dict[int, dict[str, str]] = {}
         self._broken = False
         with reported(path):
             self._annotations = partial_path(path).open("w", encoding="utf-8")
@@ -111,7 +111,7 @@ class CocoWriter:
     def _write_annotation(self, proposal: Proposal) -> None:
         assert proposal.track_id is not None
         self._annotation_count += 1
-        self._tracks.add(proposal.track_id)
+        words = self._tracks[proposal.track_id] = described(proposal)
         rle = {"size": list(proposal.rle.size), "counts": proposal.rle.counts}
         _check_mask(proposal, rle, self._annotation_count)
         score = round(proposal.score, 6)
@@ -127,7 +127,12 @@ class CocoWriter:
             "score": score,
             "track_id": proposal.track_id,
             "instance_id": proposal.track_id,
-            "attributes": {"score": score, "track_id": proposal.track_id, "occluded": False},
+            "attributes": {
+                "score": score,
+                "track_id": proposal.track_id,
+                "occluded": False,
+                **words,
+            },
         }
         self._annotations.write(_item(annotation, first=self._annotation_count == 1))
 
@@ -145,8 +150,8 @@ class CocoWriter:
             "metadata": {"uri": info.uri, "sha256": _sha256(Path(info.uri))},
         }
         tracks = [
-            {"id": track_id, "category_id": CATEGORY["id"], "video_id": VIDEO_ID}
-            for track_id in sorted(self._tracks)
+            {"id": track_id, "category_id": CATEGORY["id"], "video_id": VIDEO_ID, **words}
+            for track_id, words in sorted(self._tracks.items())
         ]
         self._annotations.write('\n],\n"images": [')
         self._images.seek(0)
@@ -164,6 +169,30 @@ def picture_name(drive: str, frame_index: int) -> str:
     'drive/frames/000012.jpg'
     """
     return f"{drive}/frames/{frame_index:06d}.jpg"
+
+
+def described(proposal: Proposal) -> dict[str, str]:
+    """Return what is known of a proposal, as attributes that labelling tools show.
+
+    All are plain text, since CVAT and Datumaro take no lists there.
+
+    >>> from mmras_stream.types import Rle
+    >>> rle = Rle((1, 1), "01")
+    >>> guesses = (Guess("suitcase", 0.412), Guess("box", 0.22))
+    >>> described(Proposal(0, 0, (0, 0, 1, 1), 1, rle, 0.9, 1, guesses, Guess("car", 0.91)))
+    {'name': 'suitcase', 'names': 'suitcase 0.41; box 0.22', 'looks_known': 'car 0.91'}
+    """
+    words: dict[str, str] = {}
+    if proposal.guesses:
+        words["name"] = proposal.guesses[0].word
+        words["names"] = "; ".join(map(_guess, proposal.guesses))
+    if proposal.looks_known is not None:
+        words["looks_known"] = _guess(proposal.looks_known)
+    return words
+
+
+def _guess(guess: Guess) -> str:
+    return f"{guess.word} {guess.confidence:.2f}"
 
 
 def _item(value: dict[str, object], *, first: bool) -> str:

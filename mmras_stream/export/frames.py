@@ -68,11 +68,11 @@ class FramesExporter:
         """Take the picture if it shows one of its things better than those taken so far."""
         self._length += 1
         chosen = False
-        for proposal in result.proposals:
+        for proposal in result.finds:
             chosen |= self._choose(proposal, result.frame)
         if chosen:
             self._waiting[result.frame.index] = _Picture(
-                result.frame.moment, result.proposals, _jpeg(result.frame)
+                result.frame.moment, result.finds, _jpeg(result.frame)
             )
             self._drop_unpicked()
         self._flush_things_gone(result.frame.seconds)

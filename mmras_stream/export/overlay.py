@@ -42,7 +42,7 @@ class OverlayExporter:
         """Draw and encode one frame."""
         scores = result.anomaly_map.scores
         self._scale = (self._scale or ScoreScale.around(result.threshold)).including(scores)
-        self._remember(Instant(result.frame.seconds, float(scores.max()), len(result.proposals)))
+        self._remember(Instant(result.frame.seconds, float(scores.max()), len(result.finds)))
         planes = draw_overlay(result, self._scale, self._history)
         if self._writer is None:
             self._first_seconds = result.frame.seconds

@@ -22,7 +22,8 @@ COLUMNS: dict[str, pa.DataType] = {
     "proposals": pa.int32(),
     "track_ids": pa.string(),
 }
-"""`area` is in pixels of the frame; `track_ids` are separated by blanks."""
+"""Of proposals that are not suppressed: `area` is in pixels of the frame, `track_ids` are separated
+by blanks."""
 
 SCHEMA = pa.schema(COLUMNS)
 
@@ -52,7 +53,7 @@ class TimelineExporter:
 
     def write(self, result: FrameResult) -> None:
         """Add the row of one frame."""
-        scores = result.anomaly_map.scores
+        scores, finds = result.anomaly_map.scores, result.finds
         self._rows.append(
             (
                 result.frame.index,
@@ -60,9 +61,9 @@ class TimelineExporter:
                 result.frame.seconds,
                 float(scores.max()),
                 float(scores.mean()),
-                sum(proposal.area for proposal in result.proposals),
-                len(result.proposals),
-                " ".join(str(proposal.track_id) for proposal in result.proposals),
+                sum(proposal.area for proposal in finds),
+                len(finds),
+                " ".join(str(proposal.track_id) for proposal in finds),
             )
         )
         if len(self._rows) >= ROWS_PER_GROUP:

@@ -33,8 +33,11 @@ class CompactBackend:
 
     @property
     def traits(self) -> NetworkTraits:
-        """Classes of the weights and an outlier head."""
-        return NetworkTraits(self.card.config.classes, has_outlier_head=True)
+        """Classes and width of the weights, and an outlier head."""
+        config = self.card.config
+        return NetworkTraits(
+            config.classes, has_outlier_head=True, feature_channels=config.fused_width
+        )
 
     @property
     def threshold(self) -> float | None:

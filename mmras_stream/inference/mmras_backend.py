@@ -11,7 +11,7 @@ from mmras_stream.inference.masks import mask_predictor
 from mmras_stream.models.checkpoint import EMBEDDED
 from mmras_stream.models.mmras import MmrasNetwork
 from mmras_stream.models.published import MmrasCard, load_mmras
-from mmras_stream.models.resnet import Depth, NormedConv2d
+from mmras_stream.models.resnet import CHANNELS, Depth, NormedConv2d
 from mmras_stream.models.zoo import find_weights
 from mmras_stream.settings import ModelSettings
 from mmras_stream.types import FrameBatch, NetworkTraits, SegmentationOutput
@@ -40,8 +40,10 @@ class MmrasBackend:
 
     @property
     def traits(self) -> NetworkTraits:
-        """Classes of the weights, and masks."""
-        return NetworkTraits(self.card.config.classes, predicts_masks=True)
+        """Classes of the weights, masks, and the features res4."""
+        return NetworkTraits(
+            self.card.config.classes, predicts_masks=True, feature_channels=CHANNELS[2]
+        )
 
     def predict(self, batch: FrameBatch) -> SegmentationOutput:
         """Segment a batch; the result stays on the device, in float32."""

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from torch import Tensor
 
-from mmras_stream.errors import CheckpointError, PluginError
+from mmras_stream.errors import CheckpointError, PluginError, SettingsError
 from mmras_stream.models.clip_source import ClipSource, Triple, find_clip, import_open_clip
 from mmras_stream.models.dense_clip import dense_features, dense_stride
 
@@ -86,10 +86,11 @@ class Clip:
 
         Raises:
             PluginError: the model's tokenizer cannot be had.
+            SettingsError: a text is longer than the model reads.
         """
         embeddings = []
         for start in range(0, len(texts), TEXTS_AT_ONCE):
-            tokens = self._tokenizer(list(texts[start : start + TEXTS_AT_ONCE])).to(self._device)
+            tokens = self._tokens(texts[start : start + TEXTS_AT_ONCE]).to(self._device)
             embeddings.append(self.network.encode_text(tokens, normalize=True).float().cpu())
             if observe is not None:
                 observe(min(1.0, (start + TEXTS_AT_ONCE) / len(texts)))
@@ -107,6 +108,18 @@ class Clip:
         """Return an embedding for every place; see `dense_clip.dense_features`."""
         with self._lower_precision():
             return dense_features(self.network.visual, pixels.to(self._device))
+
+    def _tokens(self, texts: Sequence[str]) -> Tensor:
+        """Return (M, tokens); one that reaches the end would have been cut there in silence."""
+        tokens = self._tokenizer([*texts, ""])
+        full = tokens[:-1, -1] != tokens[-1, -1]
+        for text, is_full in zip(texts, full.tolist(), strict=True):
+            if is_full:
+                raise SettingsError(
+                    f"{text[:40]!r}... is too long for {self.source.name}, which reads "
+                    f"{tokens.shape[1] - 1} tokens; use a shorter word or template"
+                )
+        return tokens[:-1]
 
     def _lower_precision(self) -> torch.autocast:
         lower = self._precision != torch.float32

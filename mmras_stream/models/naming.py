@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from torch import Tensor
 
 from mmras_stream.models.text import TextEmbeddings
+from mmras_stream.types import Guess
 
 KNOWN_ABOVE = 0.85
 MARGIN = 0.25
 """Of the longer side of a box, added on each side: surroundings help to tell what a thing is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Guess:
-    """A word for something seen."""
-
-    word: str
-    confidence: float
-    """0..1."""
 
 
 def nearest(

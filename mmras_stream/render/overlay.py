@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 import cv2
@@ -9,12 +10,14 @@ import numpy as np
 
 from mmras_stream.regions.rle import decode
 from mmras_stream.render.canvas import Box, Canvas, Outline, text_size
-from mmras_stream.render.colormap import ScoreScale, heat_paint, track_colour
+from mmras_stream.render.colormap import Colour, ScoreScale, heat_paint, track_colour
 from mmras_stream.render.timeline_strip import Instant, draw_strip, strip_box
 from mmras_stream.types import FrameResult, Proposal
 from mmras_stream.video.yuv420 import Planes420
 
 _BLACK_TEXT = 20
+
+_GREY: Colour = (150, 150, 150)
 
 
 def draw_overlay(
@@ -23,7 +26,8 @@ def draw_overlay(
     """Return new planes, as `yuv420_format` describes them, with all that is known drawn on.
 
     Warm colours lie where the score comes near the threshold or exceeds it, lines around the
-    proposals, a label with number and score at each, and a strip with the scores so far below.
+    proposals, a label with number, score and likeliest word at each, and a strip with the scores
+    so far below. A proposal that is suppressed has a thin grey line and no label.
 
     Args:
         result: What to draw; its frame is not changed.
@@ -37,7 +41,7 @@ def draw_overlay(
         canvas.blend(index, paint)
     for proposal in result.proposals:
         _draw_outline(canvas, proposal)
-    _draw_labels(canvas, result.proposals, with_strip=bool(history))
+    _draw_labels(canvas, result.finds, with_strip=bool(history))
     draw_strip(canvas, history, scale)
     return canvas.planes
 
@@ -49,6 +53,9 @@ def _draw_outline(canvas: Canvas, proposal: Proposal) -> None:
         crop.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=(x, y)
     )
     outlines: list[Outline] = [np.asarray(outline, np.int32) for outline in found]
+    if proposal.is_suppressed:
+        canvas.outline(outlines, _GREY, thickness=1)
+        return
     thickness = max(1, round(1.2 * canvas.unit))
     canvas.outline(outlines, track_colour(proposal.track_id), thickness=thickness)
 
@@ -73,7 +80,14 @@ def _draw_labels(canvas: Canvas, proposals: Sequence[Proposal], *, with_strip: b
 
 def _label(proposal: Proposal) -> str:
     number = "" if proposal.track_id is None else f"#{proposal.track_id} "
-    return f"{number}{proposal.score:.2f}"
+    word = _ascii(proposal.guesses[0].word) if proposal.guesses else ""
+    return f"{number}{proposal.score:.2f} {word}".rstrip()
+
+
+def _ascii(word: str) -> str:
+    """Return a word without its accents, or nothing where letters remain that cannot be drawn."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
+    return plain if plain.isascii() else ""
 
 
 def _place(

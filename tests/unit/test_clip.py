@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mmras_stream.errors import CheckpointError, PluginError
+from mmras_stream.errors import CheckpointError, PluginError, SettingsError
 from mmras_stream.models.clip import Clip, load_clip
 from mmras_stream.models.clip_source import find_clip
 from small_clip import MEAN, RESNET, STD, VIT, random_state, write_clip
@@ -72,6 +72,14 @@ def test_many_texts_are_embedded_in_their_order_and_progress_is_told(folder: Pat
     embeddings = clip.encode_text(texts, observe=told.append)
     torch.testing.assert_close(embeddings[[0, 69]], clip.encode_text([texts[0], texts[69]]))
     assert told == [pytest.approx(64 / 70), 1.0]
+
+
+def test_a_text_that_the_model_would_cut_is_refused(folder: Path) -> None:
+    clip = load_clip(str(folder))
+    longest = " ".join(["cow"] * 74)  # and where it begins and ends
+    assert not torch.equal(clip.encode_text([longest]), clip.encode_text([longest + "s"]))
+    with pytest.raises(SettingsError, match=r"'cow cow .* is too long for .*reads 76 tokens"):
+        clip.encode_text(["cow", f"{longest} cow"])
 
 
 def test_lower_precision_changes_pictures_a_little_and_text_not_at_all(folder: Path) -> None:

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmras_stream.models.naming import Guess, crops, looks_known, nearest
+from mmras_stream.models.naming import crops, looks_known, nearest
 from mmras_stream.models.text import TextEmbeddings
+from mmras_stream.types import Guess
 
 
 def text(words: str, vectors: list[list[float]], *, space: str = "one") -> TextEmbeddings:

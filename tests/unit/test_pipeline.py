@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ from mmras_stream.settings import OutputSettings, Settings, TemporalSettings
 from mmras_stream.temporal.smoothing import NoSmoother
 from mmras_stream.temporal.tracker import OverlapTracker
 from mmras_stream.testing import FakeBackend, FakeDecoder, FakeExporter, FakeScorer
-from mmras_stream.types import FrameResult
+from mmras_stream.types import Frame, FrameResult, Guess, Proposal
 
 SETTINGS = TemporalSettings(min_duration_seconds=0.0)
 
@@ -40,6 +43,44 @@ def test_a_bright_square_becomes_one_tracked_proposal() -> None:
     results = process(FakeDecoder(count=3), FakeBackend())
     assert all(len(result.proposals) == 1 for result in results)
     assert {p.track_id for result in results for p in result.proposals} == {1}
+
+
+@dataclass
+class FakeNamer:
+    """Takes everything from one frame on for a car."""
+
+    ordinary_from: int
+
+    def describe(self, frame: Frame, proposals: Sequence[Proposal]) -> tuple[Proposal, ...]:
+        known = Guess("car", 0.9) if frame.index >= self.ordinary_from else None
+        return tuple(replace(p, guesses=(Guess("cow", 0.5),), looks_known=known) for p in proposals)
+
+
+def test_proposals_are_described_after_they_are_tracked(
+    exporters: dict[str, FakeExporter], tmp_path: Path
+) -> None:
+    assert exporters
+    seen: list[FrameResult] = []
+    model = Model(FakeBackend(), FakeScorer(), threshold=0.5, new_namer=partial(FakeNamer, 9))
+    settings = settings_for("sound")
+    report = run(
+        "drive.mp4", tmp_path, settings, model=model, observer=lambda r, _tally: seen.append(r)
+    )
+    described = [p for result in seen for p in result.proposals]
+    assert {p.guesses for p in described} == {(Guess("cow", 0.5),)}
+    assert (report.proposals, report.suppressed, report.tracks) == (len(described) - 3, 3, 1)
+    assert [len(result.finds) for result in seen[-4:]] == [1, 0, 0, 0]
+    assert report.stage_seconds["name"] > 0
+
+
+def test_a_thing_that_was_always_suppressed_is_not_counted(
+    exporters: dict[str, FakeExporter], tmp_path: Path
+) -> None:
+    assert exporters
+    model = Model(FakeBackend(), FakeScorer(), threshold=0.5, new_namer=partial(FakeNamer, 0))
+    report = run("drive.mp4", tmp_path, settings_for("sound"), model=model)
+    assert (report.proposals, report.tracks) == (0, 0)
+    assert report.suppressed > 0
 
 
 def test_a_failing_decoder_surfaces_in_the_consumer() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from mmras_stream.regions.components import find_regions
 from mmras_stream.render.colormap import AT_THRESHOLD, ScoreScale, heat_paint, track_colour, yuv
 from mmras_stream.render.overlay import draw_overlay
 from mmras_stream.render.timeline_strip import Instant
-from mmras_stream.types import AnomalyMap, ColourMatrix, Frame, FrameResult, PixelFormat
+from mmras_stream.types import AnomalyMap, ColourMatrix, Frame, FrameResult, Guess, PixelFormat
 from mmras_stream.video.colour import rgb_to_yuv_matrix
 from mmras_stream.video.yuv420 import Bytes, to_yuv420, yuv420_format
 
@@ -110,6 +112,41 @@ def test_labels_do_not_cover_each_other() -> None:
     both = draw_overlay(_result(frame, (20, 10, 2, 3), (24, 10, 2, 3)), SCALE)
     colour = yuv(track_colour(None), BT601)[0]
     assert (both[0] == colour).sum() > 1.7 * (alone[0] == colour).sum()
+
+
+def test_a_label_shows_the_likeliest_word() -> None:
+    plain = _labelled()
+    assert (_labelled("cow", "sheep") != plain).any()
+    assert (_labelled("cow", "sheep") == _labelled("cow")).all()
+    assert (_labelled("vélo") == _labelled("velo")).all()
+    assert (_labelled("汽车") == plain).all()
+
+
+def _labelled(*words: str) -> Bytes:
+    result = _result(_frame(), (20, 10, 6, 6))
+    guesses = tuple(Guess(word, 0.5) for word in words)
+    return draw_overlay(_with(result, guesses=guesses), SCALE)[0]
+
+
+def _with(result: FrameResult, **changes: Any) -> FrameResult:  # any field of a proposal
+    return replace(result, proposals=tuple(replace(p, **changes) for p in result.proposals))
+
+
+def test_what_is_suppressed_has_a_thin_grey_line_and_no_label() -> None:
+    frame = _frame(720, 1280, levels=(40, 128, 128))
+    result = _result(frame, (20, 10, 6, 6))
+    found = draw_overlay(result, SCALE)
+    kept = draw_overlay(_with(result, looks_known=Guess("car", 0.9)), SCALE)
+    bare = draw_overlay(replace(result, proposals=()), SCALE)
+    x, top, width, height = result.proposals[0].bbox_xywh
+    outside = np.ones(kept[0].shape, bool)
+    outside[top - 2 : top + height + 2, x - 2 : x + width + 2] = False
+    assert (kept[0] == bare[0])[outside].all()
+    assert not (found[0] == bare[0])[outside].all()
+    row, inside = top + height // 2, slice(x, x + width // 2)
+    drawn = [int((planes[0] != bare[0])[row, inside].sum()) for planes in (kept, found)]
+    assert 1 <= drawn[0] < drawn[1]
+    assert kept[1][row // 2, x // 2] == kept[2][row // 2, x // 2] == 128
 
 
 def test_the_strip_tells_scores_and_proposals_apart() -> None:

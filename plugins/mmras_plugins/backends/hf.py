@@ -53,6 +53,7 @@ class HfBackend:
         self._classes = tuple(
             str(network.config.id2label[i]) for i in range(network.config.num_labels)
         )
+        self._feature_channels = network.model.pixel_level_module.encoder.channels[STRIDE_16]
         self._predictor = mask_predictor(
             settings,
             partial(look, network),
@@ -71,8 +72,10 @@ class HfBackend:
 
     @property
     def traits(self) -> NetworkTraits:
-        """Classes by the names that the model gives them, and masks."""
-        return NetworkTraits(self._classes, predicts_masks=True)
+        """Classes by the names that the model gives them, masks, and a map of the backbone."""
+        return NetworkTraits(
+            self._classes, predicts_masks=True, feature_channels=self._feature_channels
+        )
 
     def predict(self, batch: FrameBatch) -> SegmentationOutput:
         """Segment a batch; the result stays on the device, in float32."""

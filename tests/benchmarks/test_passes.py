@@ -52,8 +52,10 @@ def one_pass(process: subprocess.Popen[str], scores: Path | None = None) -> dict
 
 def rank_correlation(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
     """Return Spearman's coefficient; both are of one shape."""
-    ranks = [np.argsort(np.argsort(values.ravel())).astype(np.float64) for values in (one, other)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    first, second = (
+        np.argsort(np.argsort(values.ravel())).astype(float) for values in (one, other)
+    )
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def test_a_pass_takes_a_fraction_of_the_time_of_transformers(tmp_path: Path) -> None:
