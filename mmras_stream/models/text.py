@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from mmras_stream.atomic import partial_path, publish, reported
+from mmras_stream.cache import cache_folder
 from mmras_stream.errors import CheckpointError, OutputError, SettingsError
 from mmras_stream.models.clip import Clip
 from mmras_stream.models.vocabulary import Vocabulary, lines_of, read_list
@@ -70,7 +70,7 @@ def embed_words(
         vocabulary: The words.
         clip: Its network is loaded only where nothing fitting lies in the cache.
         templates: Each with one {} where the phrase goes.
-        folder: Of the cache; None means `text` in `cache_home()`. One that cannot be written is
+        folder: Of the cache; None means `text` in `cache_folder()`. One that cannot be written is
             logged, and no error.
         observe: Is told the share that is done, 0..1.
 
@@ -79,7 +79,7 @@ def embed_words(
     """
     templates = check_templates(templates)
     identity = _identity(vocabulary, clip, templates)
-    path = (cache_home() / "text" if folder is None else folder) / f"{identity}.safetensors"
+    path = (cache_folder() / "text" if folder is None else folder) / f"{identity}.safetensors"
     try:
         return _read(path, identity)
     except CheckpointError as error:
@@ -103,12 +103,6 @@ def embed_words(
     except OutputError as error:
         logger.warning("text embeddings are not kept: %s", error)
     return embeddings
-
-
-def cache_home() -> Path:
-    """Return the folder for what can be made again: $MMRAS_STREAM_HOME, or one in ~/.cache."""
-    home = os.environ.get("MMRAS_STREAM_HOME")
-    return Path(home) if home else Path.home() / ".cache" / "mmras-stream"
 
 
 def load_templates(path: Path) -> tuple[str, ...]:

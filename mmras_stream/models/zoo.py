@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from mmras_stream.cache import cache_folder
 from mmras_stream.errors import CheckpointError, DownloadError
-
-HOME_VARIABLE = "MMRAS_STREAM_HOME"
 
 WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pkl")
 
@@ -75,19 +72,6 @@ def published_model(name: str, known: Mapping[str, PublishedModel]) -> Published
         hint = f"did you mean {guess[0]!r}?" if guess else f"known: {', '.join(known)}"
         raise DownloadError(f"no published model called {name!r}; {hint}")
     return known[name]
-
-
-def cache_folder() -> Path:
-    """Return where fetched weights are kept: $MMRAS_STREAM_HOME, or the platform's cache."""
-    if home := os.environ.get(HOME_VARIABLE):
-        return Path(home)
-    if sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home()))
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "mmras-stream"
 
 
 def model_folder(model: PublishedModel) -> Path:

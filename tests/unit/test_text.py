@@ -17,7 +17,6 @@ from mmras_stream.models.mmras import CITYSCAPES
 from mmras_stream.models.text import (
     TEMPLATES,
     TextEmbeddings,
-    cache_home,
     embed_words,
     load_templates,
     read_vectors,
@@ -152,14 +151,6 @@ def test_a_cache_that_cannot_be_written_is_a_warning(
         text = embed_words(WORDS, clip, templates=TWO, folder=tmp_path / "file" / "text")
     assert len(text.vectors) == 3
     assert "text embeddings are not kept: cannot write" in caplog.text
-
-
-def test_the_cache_lies_where_the_user_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MMRAS_STREAM_HOME", "/somewhere")
-    assert cache_home() == Path("/somewhere")
-    monkeypatch.delenv("MMRAS_STREAM_HOME")
-    monkeypatch.setenv("HOME", "/home/someone")
-    assert cache_home() == Path("/home/someone/.cache/mmras-stream")
 
 
 def test_templates_come_from_a_file(tmp_path: Path) -> None:

@@ -78,7 +78,3 @@ def test_weights_are_cached_where_the_user_says(
     folder.mkdir(parents=True)
     (folder / model.files[0].name).touch()
     assert zoo.is_cached(model)
-    monkeypatch.delenv("MMRAS_STREAM_HOME")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("sys.platform", "linux")
-    assert zoo.cache_folder() == tmp_path / "cache" / "mmras-stream"
