@@ -23,6 +23,9 @@ from mmras_stream.settings import load
 SMALL = ("--short-edge", "96", "--threshold", "-0.6", "--end", "0.4")
 END = 0.4
 
+MEAN_SCORE = 4
+"""Column of a timeline."""
+
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -123,3 +126,20 @@ def test_what_cannot_be_done_is_said_before_anything_is_deleted(
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
     assert kept.read_text() == "{}"
+
+
+def test_half_precision_gives_nearly_the_same_scores(checkpoint: Path, tmp_path: Path) -> None:
+    options = ("--model", "r50", "--checkpoint", checkpoint, "--fast", "--json")
+    small = ("--short-edge", "96", "--threshold", "0", "--end", "0.1", "--timeline", "csv")
+    for precision in ("float32", "bfloat16"):
+        annotate(SAMPLE, "--out", tmp_path / precision, "--precision", precision, *options, *small)
+    exact, blurred = (
+        np.loadtxt(
+            tmp_path / precision / "drive" / "timeline.csv",
+            delimiter=",",
+            skiprows=1,
+            usecols=MEAN_SCORE,
+        )
+        for precision in ("float32", "bfloat16")
+    )
+    np.testing.assert_allclose(exact, blurred, rtol=0.05, atol=0.05)

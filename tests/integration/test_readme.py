@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mmras_cli.main import app
+from mmras_stream.settings import load
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -33,6 +34,12 @@ def _in_a_folder_with_the_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("code", [body for kind, body in BLOCKS if kind == "python"])
 def test_python_block_runs(code: str) -> None:
     exec(compile(code, str(README), "exec"), {})
+
+
+@pytest.mark.parametrize("text", [body for kind, body in BLOCKS if kind == "toml"])
+def test_settings_are_understood(text: str) -> None:
+    Path("run.toml").write_text(text)
+    load(Path("run.toml"))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
