@@ -121,23 +121,13 @@ def run(
             interrupted = True
         with tally.timed("finish"):
             stack.close()
-    report = RunReport(
-        video=decoder.info,
-        frames=tally.frames,
-        proposals=tally.proposals,
-        tracks=len(tally.track_ids),
-        media_seconds=tally.media_seconds,
-        wall_seconds=time.perf_counter() - began,
-        stage_seconds=tally.stage_seconds,
-        score=model.score,
-        threshold=model.threshold,
-        settings=settings.to_dict(),
-        versions=installed_versions(),
-        weights_sha256=model.backend.weights_sha256,
+    report = _report(
+        context,
+        model,
+        tally,
         warnings=(*decoder.warnings, *_export_warnings(exporters.values())),
+        wall_seconds=time.perf_counter() - began,
         interrupted=interrupted,
-        suppressed=tally.suppressed,
-        outputs={p.name: p.name for p in sorted(folder.iterdir())},
     )
     write_report(report, folder)
     return report
@@ -243,6 +233,35 @@ def _export(
         tally.add(result)
         if observer is not None:
             observer(result, tally)
+
+
+def _report(
+    context: RunContext,
+    model: Model,
+    tally: Tally,
+    *,
+    warnings: tuple[str, ...],
+    wall_seconds: float,
+    interrupted: bool,
+) -> RunReport:
+    return RunReport(
+        video=context.info,
+        frames=tally.frames,
+        proposals=tally.proposals,
+        tracks=len(tally.track_ids),
+        media_seconds=tally.media_seconds,
+        wall_seconds=wall_seconds,
+        stage_seconds=tally.stage_seconds,
+        score=model.score,
+        threshold=model.threshold,
+        settings=context.settings.to_dict(),
+        versions=installed_versions(),
+        weights_sha256=model.backend.weights_sha256,
+        warnings=warnings,
+        interrupted=interrupted,
+        suppressed=tally.suppressed,
+        outputs={p.name: p.name for p in sorted(context.folder.iterdir())},
+    )
 
 
 def _export_warnings(exporters: Iterable[Exporter]) -> Sequence[str]:

@@ -16,15 +16,12 @@ from mmras_stream.errors import CheckpointError, SettingsError
 from mmras_stream.inference.naming import load_namers
 from mmras_stream.inference.preprocess import network_input
 from mmras_stream.inference.text import chosen_clip, clip_input
-from mmras_stream.model import Model
 from mmras_stream.models.clip import load_clip
 from mmras_stream.models.text import embed_words
 from mmras_stream.models.vocabulary import make_vocabulary
 from mmras_stream.scoring.ensemble import load_scorer
 from mmras_stream.settings import ModelSettings, ScoreSettings, Settings, TextSettings
-from mmras_stream.testing import FakeBackend
 from mmras_stream.types import (
-    AnomalyMap,
     ColourMatrix,
     FrameBatch,
     NetworkTraits,
@@ -234,26 +231,6 @@ def test_a_clip_that_cannot_be_loaded_is_told_at_once_though_its_text_is_cached(
     monkeypatch.setattr(open_clip, "create_model", refuse)
     with pytest.raises(CheckpointError, match="out of memory"):
         load(replace(settings, text=text))
-
-
-class Bright:
-    """Scores a picture by what the batch shows, whatever the network said."""
-
-    def score(self, batch: FrameBatch, _output: SegmentationOutput) -> list[AnomalyMap]:
-        grids = batch.planes[0][:, ::4, ::4].float().numpy()
-        return [
-            AnomalyMap(index, grid, batch.height, batch.width)
-            for index, grid in zip(batch.index, grids, strict=True)
-        ]
-
-
-def test_a_score_that_looks_at_the_picture_sees_the_mirror_image_too() -> None:
-    even = batch(40, 61)  # every fourth column from the left is one from the right too
-    model = Model(FakeBackend(), Bright(), threshold=0.5, flip=True)
-    for one, plain in zip(
-        model.score_maps(even, model.predict(even)), Bright().score(even, OUTPUT), strict=True
-    ):
-        np.testing.assert_array_equal(one.scores, plain.scores)
 
 
 def test_words_of_a_vocabulary_stand_for_the_classes(settings: Settings, tmp_path: Path) -> None:
