@@ -101,10 +101,26 @@ def find_weights(name: str) -> Path:
             f"no weights at {name}, and 'mmras-stream models list' knows no such name{hint}"
         )
     model = known[name]
-    if not is_cached(model):
-        raise CheckpointError(f"{name} is not here yet; run 'mmras-stream models download {name}'")
+    folder = downloaded_folder(model)
     (weights,) = (file.name for file in model.files if file.name.endswith(WEIGHTS_SUFFIXES))
-    return model_folder(model) / weights
+    return folder / weights
+
+
+def downloaded_folder(model: PublishedModel) -> Path:
+    """Return where the files of a model lie.
+
+    Raises:
+        CheckpointError: it has not been downloaded.
+    """
+    if not model.files:
+        raise CheckpointError(
+            f"{model.name} has to be fetched by hand from {model.page}; give the path of its file"
+        )
+    if not is_cached(model):
+        raise CheckpointError(
+            f"{model.name} is not here yet; run 'mmras-stream models download {model.name}'"
+        )
+    return model_folder(model)
 
 
 def _model(name: str, values: dict[str, Any]) -> PublishedModel:  # Any: TOML values

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from commands import SAMPLE, annotate
 from mask2formers import PREPROCESSING, network, saved
 from mmras_cli.main import app
+from mmras_plugins.backends import hf_weights
 from mmras_plugins.backends.hf import HfBackend, look
 from mmras_plugins.backends.hf_weights import Preprocessing
 from mmras_stream.errors import CheckpointError, SettingsError
@@ -172,6 +173,15 @@ def _no_network(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+
+
+def test_a_model_that_was_downloaded_is_found_by_its_name(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MMRAS_STREAM_HOME", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "mask2former-swin-t-cityscapes").symlink_to(folders["swin"])
+    assert hf_weights.find("mask2former-swin-t-cityscapes").samefile(folders["swin"])
 
 
 def test_what_cannot_be_fetched_is_named_with_what_to_do(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mmras_stream.errors import DownloadError
+from mmras_stream.errors import CheckpointError, DownloadError
 from mmras_stream.models import zoo
 from mmras_stream.models.zoo import RemoteFile
 
@@ -78,3 +78,32 @@ def test_weights_are_cached_where_the_user_says(
     folder.mkdir(parents=True)
     (folder / model.files[0].name).touch()
     assert zoo.is_cached(model)
+
+
+def test_a_downloaded_model_is_found_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MMRAS_STREAM_HOME", str(tmp_path))
+    name = "mask2former-swin-t-cityscapes"
+    with pytest.raises(CheckpointError, match=f"run 'mmras-stream models download {name}'"):
+        zoo.find_weights(name)
+    folder = tmp_path / "models" / name
+    folder.mkdir(parents=True)
+    for file in zoo.published_models()[name].files:
+        (folder / file.name).touch()
+    assert zoo.find_weights(name) == folder / "model.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mmras-plus", "mmras-plus has to be fetched by hand from https://drive"),
+        ("mmras-pluss", "no weights at mmras-pluss, .*; did you mean 'mmras-plus'"),
+        ("x.pth", "no weights at x.pth, and 'mmras-stream models list' knows no such name$"),
+    ],
+)
+def test_weights_that_are_not_here_are_told_from_those_nobody_knows(
+    name: str, message: str
+) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        zoo.find_weights(name)

@@ -12,6 +12,7 @@ from typing import Any
 
 from mmras_stream.errors import CheckpointError, PluginError
 from mmras_stream.inference.published import MEAN, STD, Colour
+from mmras_stream.models.zoo import downloaded_folder, published_models
 
 ARCHITECTURE = "Mask2FormerForUniversalSegmentation"
 EXAMPLE = "facebook/mask2former-swin-large-cityscapes-semantic"
@@ -82,13 +83,17 @@ def transformers() -> Any:  # noqa: ANN401 - its types are partial
 
 
 def find(name: str) -> Path:
-    """Return the folder that a path or the name of a repository means, fetched if need be.
+    """Return the folder that a path, a downloaded model or the name of a repository means.
+
+    A repository is fetched if need be.
 
     Raises:
         CheckpointError: there is none, here or on the Hugging Face hub, or the hub is out of reach.
     """
     if Path(name).is_dir():
         return Path(name)
+    if model := published_models().get(name):
+        return downloaded_folder(model)
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
