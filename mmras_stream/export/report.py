@@ -14,6 +14,9 @@ from mmras_stream.types import RunReport
 
 PACKAGES = ("mmras-stream", "torch", "av", "numpy", "opencv-python-headless", "pycocotools")
 
+EXTRAS = ("open_clip_torch", "transformers")
+"""Named where they are installed."""
+
 
 def write_report(report: RunReport, folder: Path) -> Path:
     """Write `run.json` into the folder of the drive and return its path.
@@ -40,11 +43,16 @@ def installed_versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that shape a result."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed as a package"
-    return versions
+        versions[package] = _version(package) or "not installed as a package"
+    extras = {package: _version(package) for package in EXTRAS}
+    return versions | {package: known for package, known in extras.items() if known}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _plain(value: object) -> object:
