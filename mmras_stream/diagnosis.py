@@ -12,7 +12,7 @@ from mmras_stream.errors import MmrasError
 
 DECODERS = ("h264", "hevc", "av1", "libdav1d", "vp9", "mpeg4", "mjpeg")
 ENCODERS = ("libx264",)
-EXTRAS = {"decord": "decord"}
+EXTRAS = {"clip": "open_clip_torch", "decord": "decord", "hf": "transformers"}
 
 
 @dataclass(frozen=True, slots=True)

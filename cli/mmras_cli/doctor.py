@@ -22,9 +22,10 @@ def doctor(*, as_json: AsJson = False) -> None:
     else:
         marks = {"ok": "ok  ", "note": "note", "fault": "FAIL"}
         colours = {"ok": typer.colors.GREEN, "note": typer.colors.YELLOW, "fault": typer.colors.RED}
+        width = max(len(finding.what) for finding in findings)
         for finding in findings:
             typer.secho(marks[finding.state], fg=colours[finding.state], nl=False)
             remedy = f"  -> {finding.remedy}" if finding.remedy else ""
-            typer.echo(f"  {finding.what:18} {finding.seen}{remedy}")
+            typer.echo(f"  {finding.what:{width}} {finding.seen}{remedy}")
     if any(finding.state == "fault" for finding in findings):
         raise typer.Exit(1)

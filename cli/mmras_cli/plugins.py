@@ -20,5 +20,6 @@ def plugins(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json([asdict(row) for row in rows])
         return
+    width = max(len(row.name) for row in rows)
     for row in rows:
-        typer.echo(f"{row.kind:10} {row.name:10} {row.error or 'ok'}")
+        typer.echo(f"{row.kind:10} {row.name:{width}} {row.error or 'ok'}")
