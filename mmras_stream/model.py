@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from mmras_stream.errors import SettingsError
 from mmras_stream.protocols import Backend, Namer, Scorer
 from mmras_stream.registry import Kind, load
+from mmras_stream.scoring.calibration import read_calibration
 from mmras_stream.scoring.ensemble import (
     Shares,
     chosen_shares,
@@ -91,10 +93,16 @@ def _threshold(settings: Settings, backend: Backend, shares: Shares) -> float:
     threshold = settings.proposals.threshold
     if threshold != "auto":
         return threshold
+    if settings.proposals.calibration is not None:
+        calibration = read_calibration(Path(settings.proposals.calibration))
+        calibration.check(
+            settings, score=shares_text(shares), weights_sha256=backend.weights_sha256
+        )
+        return calibration.threshold
     if backend.threshold is None:
         raise SettingsError(
             f"the weights {settings.model.weights!r} carry no calibrated threshold; "
-            "give one, as in --threshold 0.5"
+            "give one, as in --threshold 0.5, or find one with 'mmras-stream calibrate'"
         )
     if shares != default_shares(backend.traits):
         raise SettingsError(

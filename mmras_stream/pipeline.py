@@ -197,7 +197,7 @@ def _results(
         decoder,
         model,
         smoother,
-        OverlapTracker(settings.temporal, frame_seconds=_frame_seconds(decoder.info, settings)),
+        OverlapTracker(settings.temporal, frame_seconds=frame_seconds(decoder.info, settings)),
         namer=None if model.new_namer is None else model.new_namer(),
         min_area=settings.proposals.min_area,
         decode_ahead=settings.video.decode_ahead,
@@ -205,7 +205,7 @@ def _results(
     )
 
 
-def _frame_seconds(info: VideoInfo, settings: Settings) -> float:
+def frame_seconds(info: VideoInfo, settings: Settings) -> float:
     """Return the time between frames that are looked at, as far as the header tells."""
     own = float(settings.video.stride / info.frame_rate) if info.frame_rate else 0.0
     return max(own, settings.video.every_seconds or 0.0)

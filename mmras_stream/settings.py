@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-import types
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from mmras_stream.errors import SettingsError
 from mmras_stream.types import VideoInfo
+from mmras_stream.values import at_least, cast, unknown, within_0_and_1
 
 Values = Mapping[str, Mapping[str, object]]
 """Section -> key -> value, the shape of the TOML file."""
@@ -36,10 +35,10 @@ class VideoSettings:
     """Batches that decoding may run ahead of the network."""
 
     def __post_init__(self) -> None:
-        _at_least("video.stride", self.stride, 1)
-        _at_least("video.batch_size", self.batch_size, 1)
-        _at_least("video.decode_ahead", self.decode_ahead, 1)
-        _at_least("video.start_seconds", self.start_seconds, 0)
+        at_least("video.stride", self.stride, 1)
+        at_least("video.batch_size", self.batch_size, 1)
+        at_least("video.decode_ahead", self.decode_ahead, 1)
+        at_least("video.start_seconds", self.start_seconds, 0)
         if self.every_seconds is not None and self.every_seconds <= 0:
             raise SettingsError(f"video.every_seconds must be above 0, got {self.every_seconds:g}")
         if self.every_seconds is not None and self.stride != 1:
@@ -77,9 +76,9 @@ class ModelSettings:
     take what is fastest."""
 
     def __post_init__(self) -> None:
-        _at_least("model.input_width", self.input_width, 32)
-        _at_least("model.short_edge", self.short_edge, 32)
-        _at_least("model.long_edge", self.long_edge, self.short_edge or 32)
+        at_least("model.input_width", self.input_width, 32)
+        at_least("model.short_edge", self.short_edge, 32)
+        at_least("model.long_edge", self.long_edge, self.short_edge or 32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +96,8 @@ class ScoreSettings:
     """`flip`: average with the score of the mirrored picture, at twice the cost."""
 
     def __post_init__(self) -> None:
-        _within_0_and_1("score.alpha", self.alpha)
-        _within_0_and_1("score.w", self.w)
+        within_0_and_1("score.alpha", self.alpha)
+        within_0_and_1("score.w", self.w)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +124,7 @@ class TextSettings:
 
     def __post_init__(self) -> None:
         if self.suppress_known is not None:
-            _within_0_and_1("text.suppress_known", self.suppress_known)
+            within_0_and_1("text.suppress_known", self.suppress_known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +144,8 @@ class TemporalSettings:
             raise SettingsError(
                 f"temporal.half_life_seconds must be above 0, got {self.half_life_seconds:g}"
             )
-        _at_least("temporal.min_duration_seconds", self.min_duration_seconds, 0)
-        _at_least("temporal.max_gap_seconds", self.max_gap_seconds, 0)
+        at_least("temporal.min_duration_seconds", self.min_duration_seconds, 0)
+        at_least("temporal.max_gap_seconds", self.max_gap_seconds, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +154,13 @@ class ProposalSettings:
 
     threshold: float | Literal["auto"] = "auto"
     """Score above which a place is strange; `auto` takes the one calibrated for the weights."""
+    calibration: str | None = None
+    """File of `mmras-stream calibrate`, whose threshold `auto` takes then."""
     min_area: int | None = None
     """Frame pixels; None means four cells of the anomaly map."""
 
     def __post_init__(self) -> None:
-        _at_least("proposals.min_area", self.min_area, 0)
+        at_least("proposals.min_area", self.min_area, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ class OutputSettings:
     timeline: Literal["parquet", "csv"] = "parquet"
 
     def __post_init__(self) -> None:
-        _at_least("output.frames_per_track", self.frames_per_track, 0)
+        at_least("output.frames_per_track", self.frames_per_track, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,59 +242,10 @@ _SECTIONS = ", ".join(f"[{section.name}]" for section in fields(Settings))
 def _section(name: str, values: Mapping[str, object]) -> Any:  # noqa: ANN401 - one of the classes above
     classes = get_type_hints(Settings)
     if name not in classes:
-        raise SettingsError(_unknown("section", name, list(classes)))
+        raise SettingsError(unknown("section", name, list(classes)))
     hints = get_type_hints(classes[name])
     for key in values:
         if key not in hints:
-            raise SettingsError(_unknown(f"setting in [{name}]", key, list(hints)))
-    checked = {key: _cast(f"{name}.{key}", value, hints[key]) for key, value in values.items()}
+            raise SettingsError(unknown(f"setting in [{name}]", key, list(hints)))
+    checked = {key: cast(f"{name}.{key}", value, hints[key]) for key, value in values.items()}
     return classes[name](**checked)
-
-
-def _cast(name: str, value: object, hint: object) -> object:
-    choices = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    for choice in choices:
-        if get_origin(choice) is Literal:
-            if value in get_args(choice):
-                return value
-        elif get_origin(choice) is tuple:
-            if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-                return tuple(value)
-        elif choice is float and isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
-        elif isinstance(choice, type) and type(value) is choice:
-            return value
-    raise SettingsError(f"{name} must be {_readable(choices)}, got {value!r}")
-
-
-def _readable(choices: tuple[object, ...]) -> str:
-    words = {
-        bool: "true or false",
-        int: "a whole number",
-        float: "a number",
-        str: "text",
-        types.NoneType: "nothing",
-    }
-    parts: list[str] = []
-    for choice in choices:
-        if get_origin(choice) is Literal:
-            parts += [repr(word) for word in get_args(choice)]
-        else:
-            parts.append(words.get(choice, "a list of names"))  # type: ignore[call-overload]  # tuple[str, ...] is the one left
-    return " or ".join(parts)
-
-
-def _unknown(what: str, name: str, names: list[str]) -> str:
-    guess = get_close_matches(name, names, n=1)
-    hint = f"did you mean {guess[0]!r}?" if guess else f"known: {', '.join(names)}"
-    return f"no {what} called {name!r}; {hint}"
-
-
-def _at_least(name: str, value: float | None, least: float) -> None:
-    if value is not None and not value >= least:
-        raise SettingsError(f"{name} must be at least {least:g}, got {value:g}")
-
-
-def _within_0_and_1(name: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise SettingsError(f"{name} must lie in 0..1, got {value:g}")

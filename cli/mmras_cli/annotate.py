@@ -87,6 +87,9 @@ def annotate(
     suppress_known: SuppressKnown = None,
     batch_size: Annotated[int | None, typer.Option(help="Frames per network call.")] = None,
     threshold: Threshold = None,
+    calibration: Annotated[
+        str | None, typer.Option(help="Threshold from a file of `mmras-stream calibrate`.")
+    ] = None,
     smoother: Annotated[str | None, typer.Option(help="ema, none or a plugin.")] = None,
     half_life: Annotated[float | None, typer.Option(help="Of the smoothing, in seconds.")] = None,
     min_area: Annotated[int | None, typer.Option(help="Smallest proposal, frame pixels.")] = None,
@@ -136,7 +139,11 @@ def annotate(
             "name_things": name_things,
             "suppress_known": suppress_known,
         },
-        "proposals": {"threshold": threshold_value(threshold), "min_area": min_area},
+        "proposals": {
+            "threshold": threshold_value(threshold),
+            "calibration": calibration,
+            "min_area": min_area,
+        },
         "temporal": {
             "smoother": smoother,
             "half_life_seconds": half_life,
