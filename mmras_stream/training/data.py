@@ -174,7 +174,7 @@ class CropSource:
         things: list[Cutout] = []
         if rng.random() < how.inlier_probability:
             other = self._labelled[rng.integers(len(self._labelled))]
-            ordinary = outliers.inlier_cutout(other.image, other.labels, rng)
+            ordinary = outliers.inlier_cutout(other.image, _marked(other), rng)
             things += [ordinary] if ordinary is not None else []
         if rng.random() < how.probability:
             things += [self._strange(supply, rng) for _ in range(rng.integers(1, how.most + 1))]

@@ -162,6 +162,16 @@ def test_a_drive_teaches_that_all_of_it_is_ordinary_and_no_class(
         assert (crop.outliers == 0).any()
 
 
+def test_what_may_be_an_animal_is_never_pasted_as_ordinary(data: Path, recipe: Recipe) -> None:
+    wide = replace(recipe.sources[0], wide_class_is_doubtful=3)  # the vehicles, wider than tall
+    always = replace(recipe.outliers, probability=0.0, inlier_probability=1.0)
+    steady = replace(recipe.augmentation, bonnet=0.0, text=0.0)
+    source = CropSource(
+        replace(recipe, sources=(wide,), outliers=always, augmentation=steady), data
+    )
+    assert not any((source[number].classes == 3).any() for number in range(20))
+
+
 def test_strange_things_are_pasted_onto_drives_too(data: Path, recipe: Recipe) -> None:
     crops = crops_of_a_drive(data, recipe, 8)
     assert any((crop.outliers == 1).any() for crop in crops)
