@@ -189,7 +189,8 @@ def load_recipe(name: str | Path) -> Recipe:
         values = tomllib.loads(text)
     except OSError as error:
         raise SettingsError(
-            f"no recipe {str(name)!r}: neither a file nor shipped with the library; try 'embedded'"
+            f"no recipe {str(name)!r}: neither a file nor shipped with the library; "
+            "try 'embedded' or 'staged'"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{name} is not TOML: {error}") from error
