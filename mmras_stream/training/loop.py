@@ -21,16 +21,14 @@ from mmras_stream.errors import CheckpointError
 from mmras_stream.models.checkpoint import WeightsCard, load_network, read_card, save_weights
 from mmras_stream.models.compact import CompactConfig, CompactNetwork
 from mmras_stream.prefetching import prefetch
-from mmras_stream.training.data import Crop, CropSource
+from mmras_stream.training.batches import Batch, collate
+from mmras_stream.training.data import CropSource
 from mmras_stream.training.losses import class_loss, outlier_loss, ranking_loss
 from mmras_stream.training.recipe import CLASSES, EVERYTHING, OUTLIERS, Recipe, Stage
 
 CHECKPOINT_EVERY_SECONDS = 60.0
 WARM_UP_STEPS = 100
 BATCHES_AHEAD = 3
-
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Normalised pixels, classes, outliers and weights, as in `Crop`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +187,7 @@ class Trainer:
     def _batches(self) -> Iterator[Batch]:
         size = self._recipe.schedule.batch_size
         for step in itertools.count(self._step):
-            yield _collate([self._crops[step * size + i] for i in range(size)], self._device)
+            yield collate([self._crops[step * size + i] for i in range(size)], self._device)
 
     def _take_step(self, batch: Batch, share: float) -> None:
         warm = min(1.0, (self._stage_step + 1) / WARM_UP_STEPS)
@@ -285,16 +283,3 @@ def _first_network(recipe: Recipe, start: Path | None) -> CompactNetwork:
             f"the recipe has {', '.join(recipe.classes)}"
         )
     return network
-
-
-def _collate(crops: list[Crop], device: torch.device) -> Batch:
-    card = WeightsCard(CompactConfig(classes=()))
-    pixels = torch.from_numpy(np.stack([crop.image for crop in crops])).to(device)
-    pixels = pixels.permute(0, 3, 1, 2).float()
-    mean = torch.tensor(card.mean, device=device)[:, None, None]
-    std = torch.tensor(card.std, device=device)[:, None, None]
-    classes = torch.from_numpy(np.stack([crop.classes for crop in crops])).to(device)
-    outliers = torch.from_numpy(np.stack([crop.outliers for crop in crops])).to(device)
-    weights = torch.from_numpy(np.stack([crop.weights for crop in crops])).to(device)
-    normal = ((pixels - mean) / std).contiguous(memory_format=torch.channels_last)
-    return normal, classes, outliers, weights
