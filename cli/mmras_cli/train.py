@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmras_cli.console import AsJson, Quiet, complain, print_json, reported
+from mmras_stream.errors import SettingsError
+
+if TYPE_CHECKING:
+    from mmras_stream.training.recipe import Recipe
 
 EXAMPLE = """
 Example: mmras-stream train embedded --data data --out weights.safetensors --minutes 90
@@ -20,11 +24,26 @@ Interrupted training goes on where it stopped when the same command is given aga
 def train(
     recipe: Annotated[
         str,
-        typer.Argument(help="A TOML file, or 'embedded' for the recipe of the built-in weights."),
+        typer.Argument(
+            help="A TOML file, 'embedded' for the recipe of the built-in weights, or 'staged'."
+        ),
     ],
     data: Annotated[Path, typer.Option(help="Folder that the paths in the recipe start from.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The .safetensors file to write.")],
     *,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The .safetensors file to write.")
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="Weights to begin with: a file, or 'embedded'."),
+    ] = None,
+    stage: Annotated[
+        list[str] | None, typer.Option(help="Only this stage of the recipe; repeat.")
+    ] = None,
+    validation_set: Annotated[
+        Path | None,
+        typer.Option(help="A folder to fill with pictures for 'evaluate' that training lacks."),
+    ] = None,
     minutes: Annotated[
         float | None, typer.Option(help="Of training, in place of the recipe's.")
     ] = None,
@@ -37,25 +56,59 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train the compact network by a recipe, and calibrate its threshold."""
-    from dataclasses import replace
-
-    from mmras_cli.progress import plain_progress
-    from mmras_stream.models.checkpoint import read_card
-    from mmras_stream.training.loop import Trainer
     from mmras_stream.training.recipe import load_recipe
 
+    if out is None and validation_set is None:
+        raise SettingsError("nothing to do; give --out, --validation-set or both")
     how = load_recipe(recipe)
-    if minutes is not None:
-        how = replace(how, schedule=replace(how.schedule, minutes=minutes))
-    trainer = Trainer(how, data, out, device=device)
+    if validation_set is not None:
+        _write_validation(how, data, validation_set, quiet=quiet or as_json)
+    if out is None:
+        return
+    how = how.only(stage) if stage else how
+    how = how if minutes is None else how.lasting(minutes)
+    _run(how, data, out, start=start, device=device, quiet=quiet, as_json=as_json)
+    if calibrate:
+        _calibrate(out, calibrate, quiet=quiet or as_json)
+    _show(out, quiet=quiet, as_json=as_json)
+
+
+def _run(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    *,
+    start: str | None,
+    device: str,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    from mmras_cli.progress import plain_progress
+    from mmras_stream.models.checkpoint import weights_path
+    from mmras_stream.training.loop import Trainer
+
+    first = weights_path(start) if start else None
+    trainer = Trainer(recipe, data, out, start=first, device=device)
     if trainer.resume() and not quiet:
         complain(f"going on from {trainer.checkpoint_path}")
     with plain_progress("training", quiet=quiet or as_json) as show:
         for step in trainer.run():
-            word = f"step {step.step}  loss {step.loss:.3f}  {step.crops_per_second:.1f} crops/s"
-            show(step.share_done, word)
-    if calibrate:
-        _calibrate(out, calibrate, quiet=quiet or as_json)
+            word = f"{step.stage}: step {step.step}  loss {step.loss:.3f}"
+            show(step.share_done, f"{word}  {step.crops_per_second:.1f} crops/s")
+
+
+def _write_validation(recipe: Recipe, data: Path, folder: Path, *, quiet: bool) -> None:
+    from mmras_cli.progress import plain_progress
+    from mmras_stream.training.validation import PICTURES, write_validation_set
+
+    with plain_progress("making validation pictures", quiet=quiet) as show:
+        for done, _ in enumerate(write_validation_set(recipe, data, folder), start=1):
+            show(done / PICTURES, f"{done} pictures")
+
+
+def _show(out: Path, *, quiet: bool, as_json: bool) -> None:
+    from mmras_stream.models.checkpoint import read_card
+
     card = read_card(out)
     if as_json:
         print_json({"weights": str(out), "sha256": card.sha256, "threshold": card.threshold})

@@ -114,6 +114,11 @@ class CompactNetwork(nn.Module):
         self.outlier_head = nn.Conv2d(fused, 1, 1)
         nn.init.constant_(_bias(self.outlier_head), -3.0)  # outliers are rare: start by saying no
 
+    @property
+    def outlier_parts(self) -> tuple[nn.Module, nn.Module]:
+        """What only the outlier logit passes through."""
+        return self.outlier_features, self.outlier_head
+
     def forward(self, pixels: Tensor) -> SegmentationOutput:
         """Segment normalised pictures.
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mmras_stream.training import weather
 from mmras_stream.training.outliers import CLASSLESS, Labels
 from mmras_stream.training.recipe import Augmentation
 from mmras_stream.types import Image
@@ -118,6 +119,16 @@ def stamp_text(image: Image, labels: Labels, rng: np.random.Generator) -> None:
         image[letters > 0] //= 4
     cv2.putText(image, str(text), place, font, scale, colour, thick, cv2.LINE_AA)
     labels[letters > 0] = CLASSLESS
+
+
+def weathered(image: Image, horizon: float, style: Augmentation, rng: np.random.Generator) -> Image:
+    """Let night fall or fog rise, or neither, and blur what moves."""
+    chance = rng.random()
+    if chance < style.night:
+        image = weather.fall_night(image, horizon, rng)
+    elif chance < style.night + style.fog:
+        image = weather.raise_fog(image, horizon, rng)
+    return weather.smear(image, rng) if rng.random() < style.motion else image
 
 
 def photograph(image: Image, style: Augmentation, rng: np.random.Generator) -> Image:

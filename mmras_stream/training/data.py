@@ -9,28 +9,30 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mmras_stream.errors import DataError
-from mmras_stream.training import augment, outliers
-from mmras_stream.training.outliers import CLASSLESS, DOUBTFUL, IGNORE, OUTLIER, Cutout, Labels
-from mmras_stream.training.recipe import Outliers, Recipe, Source, listed_pairs
-from mmras_stream.types import Image
+from mmras_stream.errors import SettingsError
+from mmras_stream.training import augment, outliers, weather
+from mmras_stream.training.loading import (
+    DRIVABLE,
+    Picture,
+    load_drawn,
+    load_drive,
+    load_source,
+)
+from mmras_stream.training.outliers import (
+    DOUBTFUL,
+    GROUND,
+    IGNORE,
+    LEAST_MARK,
+    OUTLIER,
+    Cutout,
+    Labels,
+)
+from mmras_stream.training.recipe import Outliers, Recipe
+from mmras_stream.training.things import KINDS, Supply
+from mmras_stream.types import Image, Mask
 
 STRIDE = 4
 """Pixels of the crop per cell of the network's output."""
-
-DRIVABLE = 0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Picture:
-    """One labelled picture in memory; 32 MB hold about 150."""
-
-    image: Image
-    labels: Labels
-    """Class, `IGNORE`, or `OUTLIER` where the picture shows something strange itself."""
-    doubtful: npt.NDArray[np.bool_] | None
-    horizon: float
-    """Row of the horizon as a share of the height, judged by where the road begins."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,25 +49,56 @@ class Crop:
     """(H / 4, W / 4), of the outlier loss."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Composition:
+    """A crop at the size of its pixels, before it becomes a `Crop`."""
+
+    image: Image
+    """(H, W, 3)."""
+    labels: Labels
+    """(H, W), classes and the marks of `outliers`."""
+    weights: npt.NDArray[np.float32]
+    """(H, W), of the outlier loss."""
+
+
 class CropSource:
-    """Makes the n-th crop of a recipe, the same on every call."""
+    """Makes the n-th crop of a recipe, the same on every call.
+
+    Raises:
+        DataError: a picture, its labels or a drive cannot be read.
+        SettingsError: there is nothing to cut crops from, or a kind of thing is unknown.
+    """
 
     def __init__(self, recipe: Recipe, data: Path, *, validation: bool = False) -> None:
         self._recipe = recipe
-        self._groups = [_load_source(source, data) for source in recipe.sources]
-        self._shares = [source.share for source in recipe.sources]
-        if recipe.drawn.share > 0:
-            self._groups.append(_load_drawn(recipe))
-            self._shares.append(recipe.drawn.share)
-        self._real = [picture for group in self._groups[: len(recipe.sources)] for picture in group]
-        cutouts = outliers.load_cutouts(data / recipe.outliers.cutouts)
-        held = max(1, round(recipe.outliers.held_out * len(cutouts)))
+        sources = [source for source in recipe.sources if source.validation == validation]
+        if not sources:
+            kept = "with validation = true " if validation else ""
+            raise SettingsError(f"the recipe has no [[sources]] {kept}to cut crops from")
+        self._groups = [load_source(source, data) for source in sources]
+        self._shares = [source.share for source in sources]
+        self._labelled = [picture for group in self._groups for picture in group]
+        self._textures = [picture.image for picture in self._labelled]
+        if not validation:
+            self._add_unlabelled(data)
+        how = recipe.outliers
+        self._kinds = (how.validation_kinds or how.kinds) if validation else how.kinds
+        if unknown := sorted(self._kinds.keys() - KINDS.keys()):
+            raise SettingsError(
+                f"the recipe names a kind of thing {unknown[0]!r}; known: {', '.join(KINDS)}"
+            )
+        cutouts = outliers.load_cutouts(data / how.cutouts)
+        held = max(1, round(how.held_out * len(cutouts)))
         order = np.random.default_rng(recipe.seed).permutation(len(cutouts))
         chosen = order[:held] if validation else order[held:]
         self._cutouts = [cutouts[i] for i in chosen]
 
     def __getitem__(self, number: int) -> Crop:
         """Return crop `number`; any whole number from 0 will do."""
+        return _to_cells(self.compose(number))
+
+    def compose(self, number: int) -> Composition:
+        """Return what crop `number` is made from."""
         rng = np.random.default_rng([self._recipe.seed, number])
         shares = np.array(self._shares)
         group = self._groups[rng.choice(len(shares), p=shares / shares.sum())]
@@ -76,16 +109,27 @@ class CropSource:
         if rng.random() < style.shadow:
             augment.cast_shadow(image, rng)
         if rng.random() < style.marking:
-            augment.paint_marking(image, labels == DRIVABLE, horizon, vanishing, rng)
+            augment.paint_marking(image, _ground(labels), horizon, vanishing, rng)
         self._paste_things(image, labels, weights, horizon, rng)
+        image = augment.weathered(image, horizon, style, rng)
         if rng.random() < style.bonnet:
             augment.park_bonnet(image, labels, rng)
         if rng.random() < style.reflection:
             augment.reflect_in_windscreen(image, rng)
+        if rng.random() < style.rain:
+            image = weather.splash_drops(image, rng)
         if rng.random() < style.text:
             augment.stamp_text(image, labels, rng)
-        image = augment.photograph(image, style, rng)
-        return _to_cells(image, labels, weights)
+        return Composition(augment.photograph(image, style, rng), labels, weights)
+
+    def _add_unlabelled(self, data: Path) -> None:
+        recipe = self._recipe
+        if recipe.drawn.share > 0:
+            self._groups.append(load_drawn(recipe))
+            self._shares.append(recipe.drawn.share)
+        for drive in recipe.drives:
+            self._groups.append(load_drive(drive, data))
+            self._shares.append(drive.share)
 
     def _cut(
         self, picture: Picture, rng: np.random.Generator
@@ -125,37 +169,31 @@ class CropSource:
         rng: np.random.Generator,
     ) -> None:
         how = self._recipe.outliers
-        ground = labels == DRIVABLE
+        ground = _ground(labels)
+        supply = Supply(self._cutouts, self._textures, image, ground)
         things: list[Cutout] = []
         if rng.random() < how.inlier_probability:
-            other = self._real[rng.integers(len(self._real))]
-            ordinary = outliers.inlier_cutout(other.image, other.labels, rng)
+            other = self._labelled[rng.integers(len(self._labelled))]
+            ordinary = outliers.inlier_cutout(other.image, _marked(other), rng)
             things += [ordinary] if ordinary is not None else []
         if rng.random() < how.probability:
-            things += [self._strange(rng) for _ in range(rng.integers(1, how.most + 1))]
+            things += [self._strange(supply, rng) for _ in range(rng.integers(1, how.most + 1))]
+        low, high = np.log(how.height_range)
         for thing in things:
             foot = _foot(ground, horizon, how, rng)
-            tall = np.exp(rng.uniform(np.log(0.1), np.log(1.4))) * (foot[0] - horizon)
-            height = float(np.clip(tall, 6, 0.9 * labels.shape[0]))
+            tall = np.exp(rng.uniform(low, high)) * (foot[0] - horizon)
+            height = float(np.clip(tall, how.least_height, 0.9 * labels.shape[0]))
             outliers.paste(image, labels, weights, thing, foot=foot, height=height, rng=rng)
 
-    def _strange(self, rng: np.random.Generator) -> Cutout:
-        how = self._recipe.outliers
-        chance = rng.random()
-        if chance < how.cutout_share:
-            chosen: Cutout = self._cutouts[rng.integers(len(self._cutouts))]
-            return chosen
-        texture = self._texture(rng)
-        if chance < how.cutout_share + how.box_share:
-            return outliers.box_cutout(texture, rng)
-        return outliers.shape_cutout(texture, rng)
+    def _strange(self, supply: Supply, rng: np.random.Generator) -> Cutout:
+        shares = np.array(list(self._kinds.values()))
+        kind = list(self._kinds)[rng.choice(len(shares), p=shares / shares.sum())]
+        return KINDS[kind](supply, rng)
 
-    def _texture(self, rng: np.random.Generator) -> Image:
-        image = self._real[rng.integers(len(self._real))].image
-        height, width = image.shape[:2]
-        h, w = int(rng.integers(16, height // 2)), int(rng.integers(16, width // 2))
-        y, x = int(rng.integers(height - h)), int(rng.integers(width - w))
-        return image[y : y + h, x : x + w]
+
+def _ground(labels: Labels) -> Mask:
+    ground: Mask = (labels == DRIVABLE) | (labels == GROUND)
+    return ground
 
 
 def _foot(
@@ -186,67 +224,16 @@ def _marked(picture: Picture) -> Labels:
     return labels
 
 
-def _to_cells(image: Image, labels: Labels, weights: npt.NDArray[np.float32]) -> Crop:
+def _to_cells(whole: Composition) -> Crop:
+    labels = whole.labels
     height, width = labels.shape
     size = (width // STRIDE, height // STRIDE)
     middle = np.s_[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE]
     classes = labels[middle].astype(np.int64)
-    classes[classes >= CLASSLESS] = IGNORE
+    classes[classes >= LEAST_MARK] = IGNORE
     strange = cv2.resize((labels == OUTLIER).astype(np.float32), size, interpolation=cv2.INTER_AREA)
     unknown = (labels == IGNORE) | (labels == DOUBTFUL)
     target = (strange > 0.4).astype(np.float32)
     target[(target == 0) & ((strange > 0.05) | unknown[middle])] = -1
-    cells = cv2.resize(weights, size, interpolation=cv2.INTER_NEAREST)
-    return Crop(image, classes, target, np.asarray(cells, np.float32))
-
-
-def _load_source(source: Source, data: Path) -> list[Picture]:
-    return [_load_pair(source, *pair) for pair in listed_pairs(source, data)]
-
-
-def _load_pair(source: Source, path: Path, label_path: Path) -> Picture:
-    picture, labels = cv2.imread(str(path)), cv2.imread(str(label_path), cv2.IMREAD_UNCHANGED)
-    if picture is None or labels is None:
-        raise DataError(f"source {source.name!r}: cannot read {path} or {label_path}")
-    if labels.ndim != 2 or labels.shape != picture.shape[:2]:
-        raise DataError(
-            f"source {source.name!r}: {path.name} is {picture.shape[1]}x{picture.shape[0]}, "
-            f"its labels have shape {labels.shape}"
-        )
-    table = np.full(256, IGNORE, np.uint8)
-    table[: len(source.labels_to_classes)] = source.labels_to_classes
-    classes = table[labels]
-    image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(np.uint8)
-    doubtful = _wide_regions(classes, source.wide_class_is_doubtful)
-    return Picture(image, classes, doubtful, _horizon(classes))
-
-
-def _load_drawn(recipe: Recipe) -> list[Picture]:
-    from mmras_stream.synthetic.scene import RoadScene, SceneSettings
-
-    pictures = []
-    for scene_number in range(recipe.drawn.scenes):
-        obstacle = None if scene_number % 4 == 0 else "auto"
-        seed = recipe.seed * 10_000 + scene_number
-        scene = RoadScene(SceneSettings(height=270, width=480, seed=seed, obstacle=obstacle))
-        numbers = np.linspace(0, len(scene) - 1, recipe.drawn.frames_per_scene).astype(int)
-        for number in numbers:
-            drawn = scene.frame(int(number))
-            labels = drawn.labels.copy()
-            labels[drawn.obstacle_mask] = OUTLIER
-            pictures.append(Picture(drawn.image, labels, None, _horizon(labels)))
-    return pictures
-
-
-def _horizon(labels: Labels) -> float:
-    rows = np.nonzero((labels == DRIVABLE).sum(axis=1) > 2)[0]
-    return float(rows[0]) / labels.shape[0] if rows.size else 0.45
-
-
-def _wide_regions(labels: Labels, label: int | None) -> npt.NDArray[np.bool_] | None:
-    if label is None or not (labels == label).any():
-        return None
-    _, regions, stats, _ = cv2.connectedComponentsWithStats((labels == label).astype(np.uint8))
-    wide = stats[:, cv2.CC_STAT_WIDTH] > 0.9 * stats[:, cv2.CC_STAT_HEIGHT]
-    wide[0] = False
-    return np.asarray(wide[regions], np.bool_)
+    cells = cv2.resize(whole.weights, size, interpolation=cv2.INTER_NEAREST)
+    return Crop(whole.image, classes, target, np.asarray(cells, np.float32))

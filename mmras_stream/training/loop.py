@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import os
 import platform
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,17 @@ import torch
 from torch import Tensor
 
 from mmras_stream.errors import CheckpointError
-from mmras_stream.models.checkpoint import WeightsCard, save_weights
+from mmras_stream.models.checkpoint import WeightsCard, load_network, read_card, save_weights
 from mmras_stream.models.compact import CompactConfig, CompactNetwork
-from mmras_stream.training.data import Crop, CropSource
-from mmras_stream.training.losses import segmentation_loss
-from mmras_stream.training.recipe import Recipe
+from mmras_stream.prefetching import prefetch
+from mmras_stream.training.batches import Batch, collate
+from mmras_stream.training.data import CropSource
+from mmras_stream.training.losses import class_loss, outlier_loss, ranking_loss
+from mmras_stream.training.recipe import CLASSES, EVERYTHING, OUTLIERS, Recipe, Stage
 
 CHECKPOINT_EVERY_SECONDS = 60.0
 WARM_UP_STEPS = 100
+BATCHES_AHEAD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,32 +39,51 @@ class TrainingProgress:
     loss: float
     """Mean of about the last 50 steps."""
     share_done: float
-    """0..1, of the steps or of the minutes, whichever is further."""
+    """0..1, of the minutes of all stages; a stage counts by its steps where these are further."""
+    stage: str
     elapsed_seconds: float
     """Of training, earlier runs that were resumed included."""
     crops_per_second: float
 
 
 class Trainer:
-    """A network in training, with all that is needed to go on after an interruption."""
+    """A network in training, with all that is needed to go on after an interruption.
 
-    def __init__(self, recipe: Recipe, data: Path, out: Path, *, device: str = "cpu") -> None:
+    Args:
+        recipe: What to do.
+        data: Folder that the paths in the recipe start from.
+        out: The weights to write.
+        start: Weights to begin with, in place of random ones.
+        device: cpu, cuda or cuda:N.
+
+    Raises:
+        CheckpointError: `start` is damaged or knows other classes.
+        DataError, SettingsError, VideoError: what the recipe names cannot be had.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: Path,
+        out: Path,
+        *,
+        start: Path | None = None,
+        device: str = "cpu",
+    ) -> None:
         self._recipe = recipe
         self._out = out
         self._device = torch.device(device)
         self._crops = CropSource(recipe, data)
+        self._start = start
         torch.manual_seed(recipe.seed)
-        network = CompactNetwork(CompactConfig(classes=recipe.classes))
-        network.to(self._device).train()
+        network = _first_network(recipe, start).to(self._device)
         self._network: CompactNetwork = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         self._average = copy.deepcopy(self._network).requires_grad_(requires_grad=False)
-        schedule = recipe.schedule
-        self._optimizer = torch.optim.AdamW(
-            self._network.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay
-        )
         self._step = 0
         self._elapsed = 0.0
         self._loss = float("nan")
+        self._optimizer: torch.optim.AdamW
+        self._enter(0)
 
     @property
     def checkpoint_path(self) -> Path:
@@ -76,17 +100,30 @@ class Trainer:
             return False
         try:
             state = torch.load(self.checkpoint_path, map_location=self._device, weights_only=True)
-            self._network.load_state_dict(state["network"])
-            self._average.load_state_dict(state["average"])
-            self._optimizer.load_state_dict(state["optimizer"])
+            kept, here = state["stages"], [stage.name for stage in self._recipe.stages]
+            if kept == here:
+                self._restore(state)
         except Exception as error:  # torch.load raises whatever the damage provokes
             raise CheckpointError(
                 f"cannot resume from {self.checkpoint_path}: {type(error).__name__}; "
                 "delete it to start afresh"
             ) from error
-        self._step, self._elapsed = int(state["step"]), float(state["elapsed"])
-        self._loss = float(state["loss"])
+        if kept != here:
+            raise CheckpointError(
+                f"{self.checkpoint_path} belongs to the stages {', '.join(kept)}, not to "
+                f"{', '.join(here)}; give the same, or delete it to start afresh"
+            )
         return True
+
+    def _restore(self, state: dict[str, Any]) -> None:  # Any: tensors and numbers
+        self._network.load_state_dict(state["network"])
+        self._average.load_state_dict(state["average"])
+        self._enter(int(state["stage"]))
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._step, self._elapsed = int(state["step"]), float(state["elapsed"])
+        self._stage_step = int(state["stage_step"])
+        self._stage_elapsed = float(state["stage_elapsed"])
+        self._loss = float(state["loss"])
 
     def run(self) -> Generator[TrainingProgress, None, None]:
         """Train to the end of the schedule, yielding after every step, then write the weights.
@@ -95,46 +132,95 @@ class Trainer:
         """
         saved = time.monotonic()
         try:
-            while (share := self._share_done()) < 1:
-                began = time.monotonic()
-                self._take_step(share)
-                took = time.monotonic() - began
-                self._elapsed += took
-                if time.monotonic() - saved > CHECKPOINT_EVERY_SECONDS:
-                    self._save_checkpoint()
-                    saved = time.monotonic()
-                yield self._progress(took)
+            with closing(prefetch(self._batches(), depth=BATCHES_AHEAD)) as batches:
+                while self._stage_share() < 1 or self._next_stage():
+                    began = time.monotonic()
+                    self._take_step(next(batches), self._stage_share())
+                    took = time.monotonic() - began
+                    self._elapsed += took
+                    self._stage_elapsed += took
+                    if time.monotonic() - saved > CHECKPOINT_EVERY_SECONDS:
+                        self._save_checkpoint()
+                        saved = time.monotonic()
+                    yield self._progress(took)
         finally:
             self._save_checkpoint()
         self._save_weights()
         self.checkpoint_path.unlink()
 
-    def _share_done(self) -> float:
-        schedule = self._recipe.schedule
-        return max(self._step / schedule.steps, self._elapsed / (60 * schedule.minutes))
+    @property
+    def _stage(self) -> Stage:
+        return self._recipe.stages[self._stage_number]
 
-    def _take_step(self, share: float) -> None:
-        schedule = self._recipe.schedule
-        warm = min(1.0, (self._step + 1) / WARM_UP_STEPS)
+    def _enter(self, number: int) -> None:
+        """Begin a stage: what it does not learn is frozen, its normalisation included."""
+        self._stage_number, self._stage_step, self._stage_elapsed = number, 0, 0.0
+        learns, parts = self._stage.learns, self._network.outlier_parts
+        self._network.requires_grad_(learns != OUTLIERS).train(learns != OUTLIERS)
+        for part in parts:
+            part.requires_grad_(learns != CLASSES).train(learns != CLASSES)
+        self._optimizer = self._new_optimizer()
+
+    def _new_optimizer(self) -> torch.optim.AdamW:
+        learnt = [value for value in self._network.parameters() if value.requires_grad]
+        decay = self._recipe.schedule.weight_decay
+        return torch.optim.AdamW(learnt, self._stage.learning_rate, weight_decay=decay)
+
+    def _next_stage(self) -> bool:
+        """Go on from the averaged weights with the next stage; return whether there is one."""
+        if self._stage_number + 1 == len(self._recipe.stages):
+            return False
+        self._network.load_state_dict(self._average.state_dict())
+        self._enter(self._stage_number + 1)
+        return True
+
+    def _stage_share(self) -> float:
+        stage = self._stage
+        return max(self._stage_step / stage.steps, self._stage_elapsed / (60 * stage.minutes))
+
+    def _share_done(self) -> float:
+        minutes = [stage.minutes for stage in self._recipe.stages]
+        number = self._stage_number
+        passed = sum(minutes[:number]) + min(1.0, self._stage_share()) * minutes[number]
+        return passed / sum(minutes)
+
+    def _batches(self) -> Iterator[Batch]:
+        size = self._recipe.schedule.batch_size
+        for step in itertools.count(self._step):
+            yield collate([self._crops[step * size + i] for i in range(size)], self._device)
+
+    def _take_step(self, batch: Batch, share: float) -> None:
+        warm = min(1.0, (self._stage_step + 1) / WARM_UP_STEPS)
         for group in self._optimizer.param_groups:
-            group["lr"] = schedule.learning_rate * warm * (1 - share) ** 0.9
-        first = self._step * schedule.batch_size
-        crops = [self._crops[first + i] for i in range(schedule.batch_size)]
-        pixels, classes, outliers, weights = _collate(crops, self._device)
-        output = self._network(pixels)
-        loss = segmentation_loss(output, classes, outliers, weights, self._recipe.loss)
+            group["lr"] = self._stage.learning_rate * warm * (1 - share) ** 0.9
+        loss = self._loss_of(batch)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), 5.0)
         self._optimizer.step()
         self._update_average()
         self._step += 1
+        self._stage_step += 1
         value = float(loss.detach())
         self._loss = value if np.isnan(self._loss) else 0.98 * self._loss + 0.02 * value
 
+    def _loss_of(self, batch: Batch) -> Tensor:
+        pixels, classes, outliers, weights = batch
+        stage, how = self._stage, self._recipe.loss
+        output = self._network(pixels)
+        if stage.learns == CLASSES:
+            return class_loss(output, classes)
+        logits = output.outlier_logits.float()
+        total = outlier_loss(logits, outliers, weights, how)
+        if stage.ranking > 0:
+            total = total + stage.ranking * ranking_loss(logits, outliers, margin=how.margin)
+        return total + class_loss(output, classes) if stage.learns == EVERYTHING else total
+
     @torch.no_grad()
     def _update_average(self) -> None:
-        keep = min(self._recipe.schedule.average_decay, (self._step + 1) / (self._step + 10))
+        keep = min(
+            self._recipe.schedule.average_decay, (self._stage_step + 1) / (self._stage_step + 10)
+        )
         for mean, now in zip(
             self._average.state_dict().values(), self._network.state_dict().values(), strict=True
         ):
@@ -145,14 +231,19 @@ class Trainer:
 
     def _progress(self, took: float) -> TrainingProgress:
         rate = self._recipe.schedule.batch_size / took
-        share = min(1.0, self._share_done())
-        return TrainingProgress(self._step, self._loss, share, self._elapsed, rate)
+        return TrainingProgress(
+            self._step, self._loss, self._share_done(), self._stage.name, self._elapsed, rate
+        )
 
     def _save_checkpoint(self) -> None:
         state: dict[str, Any] = {  # Any: tensors and numbers
             "network": self._network.state_dict(),
             "average": self._average.state_dict(),
             "optimizer": self._optimizer.state_dict(),
+            "stages": [stage.name for stage in self._recipe.stages],
+            "stage": self._stage_number,
+            "stage_step": self._stage_step,
+            "stage_elapsed": self._stage_elapsed,
             "step": self._step,
             "elapsed": self._elapsed,
             "loss": self._loss,
@@ -163,7 +254,13 @@ class Trainer:
 
     def _save_weights(self) -> None:
         provenance = {
-            "sources": {source.name: source.images for source in self._recipe.sources},
+            "sources": {
+                source.name: source.images
+                for source in self._recipe.sources
+                if not source.validation
+            },
+            "drives": {drive.name: drive.video for drive in self._recipe.drives},
+            "start": read_card(self._start).sha256 if self._start else None,
             "drawn_scenes": self._recipe.drawn.scenes,
             "steps": self._step,
             "training_minutes": round(self._elapsed / 60, 1),
@@ -176,14 +273,13 @@ class Trainer:
         save_weights(self._out, self._average.state_dict(), card)
 
 
-def _collate(crops: list[Crop], device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    card = WeightsCard(CompactConfig(classes=()))
-    pixels = torch.from_numpy(np.stack([crop.image for crop in crops])).to(device)
-    pixels = pixels.permute(0, 3, 1, 2).float()
-    mean = torch.tensor(card.mean, device=device)[:, None, None]
-    std = torch.tensor(card.std, device=device)[:, None, None]
-    classes = torch.from_numpy(np.stack([crop.classes for crop in crops])).to(device)
-    outliers = torch.from_numpy(np.stack([crop.outliers for crop in crops])).to(device)
-    weights = torch.from_numpy(np.stack([crop.weights for crop in crops])).to(device)
-    normal = ((pixels - mean) / std).contiguous(memory_format=torch.channels_last)
-    return normal, classes, outliers, weights
+def _first_network(recipe: Recipe, start: Path | None) -> CompactNetwork:
+    if start is None:
+        return CompactNetwork(CompactConfig(classes=recipe.classes))
+    network, _ = load_network(start)
+    if network.config.classes != recipe.classes:
+        raise CheckpointError(
+            f"{start} knows the classes {', '.join(network.config.classes)}; "
+            f"the recipe has {', '.join(recipe.classes)}"
+        )
+    return network

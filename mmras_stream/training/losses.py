@@ -9,28 +9,56 @@ from torch import Tensor
 from mmras_stream.training.recipe import Loss
 from mmras_stream.types import SegmentationOutput
 
+IGNORE = 255
 
-def segmentation_loss(
-    output: SegmentationOutput, classes: Tensor, outliers: Tensor, weights: Tensor, how: Loss
-) -> Tensor:
-    """Cross-entropy of the classes, binary cross-entropy and Dice of the outlier logit.
+HARDEST = 256
+"""Places of each sort and picture that are compared."""
+
+
+def class_loss(output: SegmentationOutput, classes: Tensor) -> Tensor:
+    """Cross-entropy of the classes (N, h, w) int64, 255 not counted; 0 where none counts."""
+    known = (classes != IGNORE).sum().clamp(min=1)
+    scores = output.class_scores.float()
+    return F.cross_entropy(scores, classes, ignore_index=IGNORE, reduction="sum") / known
+
+
+def outlier_loss(logits: Tensor, outliers: Tensor, weights: Tensor, how: Loss) -> Tensor:
+    """Binary cross-entropy and Dice of the outlier logit.
 
     Args:
-        output: Of a network with an outlier head.
-        classes: (N, h, w) int64, 255 not counted.
+        logits: (N, h, w).
         outliers: (N, h, w) 1 strange, 0 ordinary, -1 not counted.
         weights: (N, h, w) of the strange places.
         how: Weights of the parts.
     """
-    assert output.outlier_logits is not None
-    logits = output.outlier_logits.float()
-    total = F.cross_entropy(output.class_scores.float(), classes, ignore_index=255)
     known = outliers >= 0
     strange = (outliers > 0).float()
     balance = torch.where(outliers > 0, how.positive_weight * weights, 1.0) * known
     entropy = F.binary_cross_entropy_with_logits(logits, strange, reduction="none")
-    total = total + how.outlier * (entropy * balance).sum() / known.sum().clamp(min=1)
+    total = how.outlier * (entropy * balance).sum() / known.sum().clamp(min=1)
     return total + how.dice * _dice(torch.sigmoid(logits) * known, strange)
+
+
+def ranking_loss(logits: Tensor, outliers: Tensor, *, margin: float) -> Tensor:
+    """Ask that strange places score above ordinary ones of the same picture, by a margin.
+
+    softplus(margin - (strange - ordinary)), the logistic loss of pairs (Burges et al. 2005,
+    RankNet), over the `HARDEST` lowest strange and highest ordinary places of each picture: these
+    decide the false-positive rate at a high true-positive rate.
+
+    Args:
+        logits: (N, h, w).
+        outliers: (N, h, w) 1 strange, 0 ordinary, -1 not counted.
+        margin: In logits.
+    """
+    losses = []
+    for scores, target in zip(logits, outliers, strict=True):
+        strange, ordinary = scores[target > 0], scores[target == 0]
+        if strange.numel() and ordinary.numel():
+            low = strange.topk(min(HARDEST, strange.numel()), largest=False).values
+            high = ordinary.topk(min(HARDEST, ordinary.numel())).values
+            losses.append(F.softplus(margin - (low[:, None] - high)).mean())
+    return torch.stack(losses).mean() if losses else logits.sum() * 0
 
 
 def _dice(probability: Tensor, target: Tensor) -> Tensor:

@@ -29,6 +29,12 @@ DOUBTFUL = 253
 CLASSLESS = 252
 """Marks ordinary regions that belong to no class."""
 
+GROUND = 251
+"""Marks what is likely road where no class is known."""
+
+LEAST_MARK = GROUND
+"""From here up, labels are marks and no classes."""
+
 Labels = npt.NDArray[np.uint8]
 
 
@@ -64,49 +70,6 @@ def load_cutouts(folder: Path) -> list[Cutout]:
     if not cutouts:
         raise DataError(f"{folder} holds no PNG with an alpha channel")
     return cutouts
-
-
-def shape_cutout(texture: Image, rng: np.random.Generator) -> Cutout:
-    """Cut a random polygon, ellipse or rectangle out of `texture`, perhaps recoloured."""
-    height, width = texture.shape[:2]
-    alpha = np.zeros((height, width), np.float32)
-    kind = rng.integers(3)
-    centre, half = np.array([width, height]) / 2, np.array([width, height]) / 2 - 1
-    if kind == 0:
-        cv2.ellipse(alpha, _ints(centre), _ints(half), 0, 0, 360, 1.0, -1, cv2.LINE_AA)
-    else:
-        corners = 4 if kind == 1 else int(rng.integers(5, 12))
-        angle = np.sort(rng.uniform(0, 2 * np.pi, corners)) if kind == 2 else _square(rng)
-        radius = rng.uniform(0.55, 1.0, corners) if kind == 2 else np.full(corners, 1.2)
-        ring = np.stack([np.cos(angle), np.sin(angle)], 1) * radius[:, None]
-        points = centre + np.clip(ring, -1, 1) * half
-        cv2.fillPoly(alpha, [points.astype(np.int32)], 1.0, cv2.LINE_AA)
-    image = texture
-    chance = rng.random()
-    if chance < 0.35:
-        image = image[..., rng.permutation(3)]
-    elif chance < 0.7:
-        image = _plain_colour(image, rng)
-    return Cutout(_shaded(image, rng), alpha)
-
-
-def box_cutout(texture: Image, rng: np.random.Generator) -> Cutout:
-    """Draw a box seen from a corner: front, side and top, each lit differently."""
-    height, width = texture.shape[:2]
-    side, top = rng.uniform(0.0, 0.45) * width, rng.uniform(0.05, 0.3) * height
-    slant = side * rng.uniform(0.2, 0.6)
-    image = texture.copy() if rng.random() < 0.5 else _plain_colour(texture, rng)
-    alpha = np.zeros((height, width), np.float32)
-    front = [(0, top), (width - side, top), (width - side, height), (0, height)]
-    flank = [(width - side, top), (width, top - top), (width, height - slant)]
-    flank.append((width - side, height))
-    lid = [(0, top), (side * 0.9, 0), (width, 0), (width - side, top)]
-    light = np.zeros((height, width), np.float32)
-    for face, level in zip((front, flank, lid), rng.uniform(0.45, 1.25, 3), strict=True):
-        points = np.array(face).astype(np.int32)
-        cv2.fillPoly(alpha, [points], 1.0, cv2.LINE_AA)
-        cv2.fillPoly(light, [points], float(level))
-    return Cutout(np.clip(image * light[..., None], 0, 255).astype(np.uint8), alpha)
 
 
 def inlier_cutout(image: Image, labels: Labels, rng: np.random.Generator) -> Cutout | None:
@@ -208,29 +171,5 @@ def _overlap(
     return there, (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
 
 
-def _plain_colour(image: Image, rng: np.random.Generator) -> Image:
-    grain = image.astype(np.float32).mean(axis=2, keepdims=True)
-    grain = (grain - grain.mean()) * rng.uniform(0.0, 0.5)
-    coloured: Image = np.clip(rng.uniform(10, 245, 3) + grain, 0, 255).astype(np.uint8)
-    return coloured
-
-
-def _shaded(image: Image, rng: np.random.Generator) -> Image:
-    height, width = image.shape[:2]
-    top, bottom, left, right = (float(v) for v in rng.uniform(0.75, 1.25, 4))
-    down = np.linspace(top, bottom, height, dtype=np.float32)[:, None]
-    across = np.linspace(left, right, width, dtype=np.float32)[None]
-    shaded: Image = np.clip(image * (down * across)[..., None], 0, 255).astype(np.uint8)
-    return shaded
-
-
 def _bordered(pixels: npt.NDArray[Any], border: int, how: int) -> npt.NDArray[Any]:
     return np.asarray(cv2.copyMakeBorder(pixels, border, border, border, border, how))
-
-
-def _square(rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    return np.arange(4) * np.pi / 2 + np.pi / 4 + rng.uniform(-0.3, 0.3)
-
-
-def _ints(values: npt.NDArray[np.float64]) -> tuple[int, int]:
-    return int(values[0]), int(values[1])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,18 +15,36 @@ from mmras_stream.errors import DataError, SettingsError
 SectionT = TypeVar("SectionT")
 
 
+CLASSES, OUTLIERS, EVERYTHING = "classes", "outliers", "everything"
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How long and how fast."""
+    """What all stages share."""
 
-    minutes: float
-    steps: int
     batch_size: int
     crop_height: int
     crop_width: int
-    learning_rate: float
     weight_decay: float
     average_decay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A part of the run, with its own learning rate, which falls to nothing over it."""
+
+    name: str
+    learns: str
+    """`classes`: all but the outlier head; `outliers`: that head alone; or `everything`."""
+    minutes: float
+    steps: int
+    """The stage ends with whichever comes first."""
+    learning_rate: float
+    ranking: float = 0.0
+    """Weight of the part of the loss that ranks strange places above ordinary ones."""
+
+    def __post_init__(self) -> None:
+        _known(self.learns, (CLASSES, OUTLIERS, EVERYTHING), f"stage {self.name!r}: learns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +61,12 @@ class Augmentation:
     blur: float
     noise: float
     compression: float
+    night: float = 0.0
+    fog: float = 0.0
+    rain: float = 0.0
+    """Drops on the glass."""
+    motion: float = 0.0
+    """Blur along the way things move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +77,16 @@ class Outliers:
     held_out: float
     probability: float
     most: int
-    cutout_share: float
-    box_share: float
+    kinds: Mapping[str, float]
+    """Share of each kind of thing of `things.KINDS`."""
     on_road: float
     inlier_probability: float
+    height_range: tuple[float, float] = (0.1, 1.4)
+    """Of a thing, as shares of how far below the horizon it stands."""
+    least_height: float = 6.0
+    """Pixels."""
+    validation_kinds: Mapping[str, float] = field(default_factory=dict)
+    """The same for validation: kinds that training does not see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +96,8 @@ class Loss:
     outlier: float
     positive_weight: float
     dice: float
+    margin: float = 1.0
+    """By how much logits of strange places should lie above ordinary ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +112,21 @@ class Source:
     share: float
     wide_class_is_doubtful: int | None = None
     """A class whose regions wider than tall say nothing about being ordinary."""
+    validation: bool = False
+    """Never learnt from; validation pictures are made of these sources alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """A video without anything strange: all of it is ordinary, and of no known class."""
+
+    name: str
+    video: str
+    share: float
+    horizon: float
+    """As a share of the height; below it, the triangle down to both corners is taken as road."""
+    every_seconds: float = 0.5
+    end_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +150,24 @@ class Recipe:
     loss: Loss
     sources: tuple[Source, ...]
     drawn: Drawn
+    stages: tuple[Stage, ...]
+    drives: tuple[Drive, ...] = ()
+
+    def lasting(self, minutes: float) -> Recipe:
+        """Return the recipe with its stages stretched or shortened to `minutes` in all."""
+        factor = minutes / sum(stage.minutes for stage in self.stages)
+        stages = (replace(stage, minutes=factor * stage.minutes) for stage in self.stages)
+        return replace(self, stages=tuple(stages))
+
+    def only(self, names: Sequence[str]) -> Recipe:
+        """Return the recipe with only these of its stages, in its own order.
+
+        Raises:
+            SettingsError: it has no such stage.
+        """
+        for name in names:
+            _known(name, [stage.name for stage in self.stages], "stage")
+        return replace(self, stages=tuple(s for s in self.stages if s.name in names))
 
     def to_dict(self) -> dict[str, Any]:  # Any: JSON values
         """Return plain JSON values, for the record beside the weights."""
@@ -122,11 +189,15 @@ def load_recipe(name: str | Path) -> Recipe:
         values = tomllib.loads(text)
     except OSError as error:
         raise SettingsError(
-            f"no recipe {str(name)!r}: neither a file nor shipped with the library; try 'embedded'"
+            f"no recipe {str(name)!r}: neither a file nor shipped with the library; "
+            "try 'embedded' or 'staged'"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{name} is not TOML: {error}") from error
-    values["sources"] = tuple(_section(Source, v, "sources") for v in values.get("sources", ()))
+    for key, kind in (("sources", Source), ("stages", Stage), ("drives", Drive)):
+        values[key] = tuple(_section(kind, v, key) for v in values.get(key, ()))
+    if not values["stages"]:
+        raise SettingsError(f"{name} has no [[stages]], so there is nothing to train")
     for section in (Schedule, Augmentation, Outliers, Loss, Drawn):
         key = section.__name__.lower()
         values[key] = _section(section, values.get(key, {}), key)
@@ -149,6 +220,13 @@ def listed_pairs(source: Source, data: Path) -> list[tuple[Path, Path]]:
         if not label.is_file():
             raise DataError(f"source {source.name!r}: {path.name} has no labels at {label}")
     return pairs
+
+
+def _known(name: str, names: Sequence[str], what: str) -> None:
+    if name not in names:
+        guess = get_close_matches(name, names, n=1)
+        hint = f"did you mean {guess[0]!r}?" if guess else f"known: {', '.join(names)}"
+        raise SettingsError(f"{what} {name!r} is unknown; {hint}")
 
 
 def _section(kind: type[SectionT], values: dict[str, Any], where: str) -> SectionT:

@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 
 from clips import Clip, write
 from mmras_cli.main import app
+from mmras_stream.evaluation.datasets import list_samples
 from mmras_stream.models.checkpoint import read_card
+from mmras_stream.training.validation import PICTURES
 
 CHANGES = {
     "steps = 100000": "steps = 4",
@@ -83,3 +85,26 @@ def test_weights_without_a_threshold_ask_for_one(data: Path, recipe: Path, tmp_p
     result = CliRunner().invoke(app, annotate)
     assert result.exit_code == 1
     assert "carry no calibrated threshold; give one, as in --threshold 0.5" in result.stderr
+
+
+def test_training_asks_what_to_write(data: Path, recipe: Path) -> None:
+    result = CliRunner().invoke(app, ["train", str(recipe), "--data", str(data)])
+    assert result.exit_code == 1
+    assert "nothing to do; give --out, --validation-set or both" in result.stderr
+
+
+def test_a_stage_that_the_recipe_lacks_is_named(data: Path, recipe: Path, tmp_path: Path) -> None:
+    command = ["train", str(recipe), "--data", str(data), "--out", str(tmp_path / "w.safetensors")]
+    result = CliRunner().invoke(app, [*command, "--stage", "hole"])
+    assert result.exit_code == 1
+    assert "stage 'hole' is unknown; did you mean 'whole'?" in result.stderr
+
+
+def test_validation_pictures_can_be_evaluated(data: Path, recipe: Path, tmp_path: Path) -> None:
+    text = recipe.read_text()
+    recipe.write_text(text.replace('name = "camvid_val"', 'name = "camvid_val"\nvalidation = true'))
+    folder = tmp_path / "paste-validation"
+    command = ["train", str(recipe), "--data", str(data), "--validation-set", str(folder)]
+    result = CliRunner().invoke(app, [*command, "--quiet"])
+    assert result.exit_code == 0, result.output
+    assert len(list_samples(folder)) == PICTURES

@@ -1,0 +1,126 @@
+"""The pictures that crops are cut from, in memory."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mmras_stream.errors import DataError
+from mmras_stream.pipeline import open_decoder
+from mmras_stream.settings import VideoSettings
+from mmras_stream.training.outliers import CLASSLESS, GROUND, IGNORE, OUTLIER, Labels
+from mmras_stream.training.recipe import Drive, Recipe, Source, listed_pairs
+from mmras_stream.types import Image
+from mmras_stream.video.colour import to_rgb
+
+DRIVABLE = 0
+
+WIDEST = 960
+"""Pixels; wider frames of a drive are made smaller, since crops never need them so large."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """One labelled picture in memory; 32 MB hold about 150."""
+
+    image: Image
+    labels: Labels
+    """Class, `IGNORE`, or `OUTLIER` where the picture shows something strange itself."""
+    doubtful: npt.NDArray[np.bool_] | None
+    horizon: float
+    """Row of the horizon as a share of the height, judged by where the road begins."""
+
+
+def load_source(source: Source, data: Path) -> list[Picture]:
+    """Read every picture of a source with its labels.
+
+    Raises:
+        DataError: a picture is missing, unreadable, or of another size than its labels.
+    """
+    return [_load_pair(source, *pair) for pair in listed_pairs(source, data)]
+
+
+def _load_pair(source: Source, path: Path, label_path: Path) -> Picture:
+    picture, labels = cv2.imread(str(path)), cv2.imread(str(label_path), cv2.IMREAD_UNCHANGED)
+    if picture is None or labels is None:
+        raise DataError(f"source {source.name!r}: cannot read {path} or {label_path}")
+    if labels.ndim != 2 or labels.shape != picture.shape[:2]:
+        raise DataError(
+            f"source {source.name!r}: {path.name} is {picture.shape[1]}x{picture.shape[0]}, "
+            f"its labels have shape {labels.shape}"
+        )
+    table = np.full(256, IGNORE, np.uint8)
+    table[: len(source.labels_to_classes)] = source.labels_to_classes
+    classes = table[labels]
+    image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(np.uint8)
+    doubtful = _wide_regions(classes, source.wide_class_is_doubtful)
+    return Picture(image, classes, doubtful, _horizon(classes))
+
+
+def load_drawn(recipe: Recipe) -> list[Picture]:
+    """Draw the scenes of a recipe; three in four hold something strange."""
+    from mmras_stream.synthetic.scene import RoadScene, SceneSettings
+
+    pictures = []
+    for scene_number in range(recipe.drawn.scenes):
+        obstacle = None if scene_number % 4 == 0 else "auto"
+        seed = recipe.seed * 10_000 + scene_number
+        scene = RoadScene(SceneSettings(height=270, width=480, seed=seed, obstacle=obstacle))
+        numbers = np.linspace(0, len(scene) - 1, recipe.drawn.frames_per_scene).astype(int)
+        for number in numbers:
+            drawn = scene.frame(int(number))
+            labels = drawn.labels.copy()
+            labels[drawn.obstacle_mask] = OUTLIER
+            pictures.append(Picture(drawn.image, labels, None, _horizon(labels)))
+    return pictures
+
+
+def load_drive(drive: Drive, data: Path) -> list[Picture]:
+    """Read frames of a drive, evenly spaced in time.
+
+    Raises:
+        DataError: there is no such video.
+        VideoError: it cannot be read.
+    """
+    path = data / drive.video
+    if not path.is_file():
+        raise DataError(f"drive {drive.name!r}: no video at {path}; is --data right?")
+    settings = VideoSettings(every_seconds=drive.every_seconds, end_seconds=drive.end_seconds)
+    with closing(open_decoder(path, settings)) as decoder:
+        images = [to_rgb(frame) for batch in decoder for frame in batch]
+    return [_ordinary(_narrowed(image), drive.horizon) for image in images]
+
+
+def _narrowed(image: Image) -> Image:
+    height, width = image.shape[:2]
+    if width <= WIDEST:
+        return image
+    size = (WIDEST, round(height * WIDEST / width))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _ordinary(image: Image, horizon: float) -> Picture:
+    height, width = image.shape[:2]
+    labels = np.full((height, width), CLASSLESS, np.uint8)
+    corners = [(width // 2, int(horizon * height)), (width, height), (0, height)]
+    cv2.fillPoly(labels, [np.array(corners, np.int32)], (GROUND,))
+    return Picture(image, labels, None, horizon)
+
+
+def _horizon(labels: Labels) -> float:
+    rows = np.nonzero((labels == DRIVABLE).sum(axis=1) > 2)[0]
+    return float(rows[0]) / labels.shape[0] if rows.size else 0.45
+
+
+def _wide_regions(labels: Labels, label: int | None) -> npt.NDArray[np.bool_] | None:
+    if label is None or not (labels == label).any():
+        return None
+    _, regions, stats, _ = cv2.connectedComponentsWithStats((labels == label).astype(np.uint8))
+    wide = stats[:, cv2.CC_STAT_WIDTH] > 0.9 * stats[:, cv2.CC_STAT_HEIGHT]
+    wide[0] = False
+    return np.asarray(wide[regions], np.bool_)
