@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,25 +18,44 @@ from mmras_cli.console import (
     Quiet,
     Score,
     ShortEdge,
+    Threshold,
     Tta,
     Weights,
+    complain,
     given,
     model_options,
     print_json,
     reported,
+    threshold_value,
 )
 
-EXAMPLE = """
-Example: mmras-stream evaluate RoadAnomaly21 --json
+if TYPE_CHECKING:
+    from mmras_stream.evaluation.measure import Evaluation
+    from mmras_stream.settings import Settings
 
-The folder holds images/NAME.jpg and labels_masks/NAME.png: 1 strange, 0 ordinary, 255 ignored.
+EXAMPLE = """
+Example: mmras-stream evaluate RoadAnomaly21 --out metrics.json
+
+The folder holds images/NAME.jpg and labels_masks/NAME.png: 0 ordinary, 1 or 2 strange,
+255 ignored. SegmentMeIfYouCan's folders are known too, COCO files (--gt labels.json), and
+drives with masks named by frame number (evaluate drive.mp4 --gt masks/).
 """
 
 
 @reported
 def evaluate(
-    folder: Annotated[Path, typer.Argument(help="Holds images/ and labels_masks/.")],
+    folder: Annotated[Path, typer.Argument(help="A folder of labelled pictures, or a drive.")],
     *,
+    gt: Annotated[
+        Path | None, typer.Option(help="A COCO file, or the folder of masks of a drive.")
+    ] = None,
+    layout: Annotated[str, typer.Option(help="auto, validation, smiyc, coco or drive.")] = "auto",
+    track: Annotated[
+        str, typer.Option(help="Sizes that count: auto (by name), anomaly or obstacle.")
+    ] = "auto",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="JSON file, for `compare`.")
+    ] = None,
     config: Config = None,
     model: ModelName = None,
     weights: Weights = None,
@@ -48,15 +66,12 @@ def evaluate(
     fast: Fast = None,
     score: Score = None,
     tta: Tta = None,
+    threshold: Threshold = None,
+    smoother: Annotated[str | None, typer.Option(help="Of a drive: ema, none or a plugin.")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure AuPRC, FPR95 and AUROC, pooled over a labelled folder."""
-    from mmras_cli.progress import plain_progress
-    from mmras_stream.evaluation.datasets import list_samples
-    from mmras_stream.evaluation.pixel import PixelPool
-    from mmras_stream.evaluation.scores import add_sample
-    from mmras_stream.model import load_model
+    """Measure pixels and components, pooled over a labelled folder or drive."""
     from mmras_stream.settings import load
 
     chosen = model_options(
@@ -71,29 +86,68 @@ def evaluate(
     sections: dict[str, dict[str, object]] = {
         "model": chosen,
         "score": {"name": score, "tta": tta},
-        "proposals": {"threshold": 1.0},  # of which nothing is made here
+        "temporal": {"smoother": smoother},
+        "proposals": {"threshold": threshold_value(threshold)},
     }
     settings = load(config, given(sections))
-    samples = list_samples(folder)
-    loaded, pool = load_model(settings), PixelPool()
-    with plain_progress("evaluating", quiet=quiet or as_json) as show:
-        for done, sample in enumerate(samples, start=1):
-            add_sample(pool, sample, loaded)
-            show(done / len(samples), f"{done} pictures")
-    metrics = pool.metrics()
-    if as_json:
-        print_json(
-            {
-                "folder": str(folder),
-                "pictures": len(samples),
-                "score": loaded.score,
-                "settings": settings.to_dict(),
-                "weights_sha256": loaded.backend.weights_sha256,
-                **asdict(metrics),
-            }
+    values, evaluation = measured(
+        folder, settings, gt=gt, layout=layout, track=track, quiet=quiet or as_json
+    )
+    _finish(values, evaluation, out=out, as_json=as_json, quiet=quiet)
+
+
+def measured(
+    folder: Path,
+    settings: Settings,
+    *,
+    gt: Path | None = None,
+    layout: str = "auto",
+    track: str = "auto",
+    quiet: bool = False,
+) -> tuple[dict[str, object], Evaluation]:
+    """Evaluate one split with one set of settings, and return its record and itself."""
+    from dataclasses import replace
+
+    from mmras_cli.progress import plain_progress
+    from mmras_stream.evaluation.component import track_for
+    from mmras_stream.evaluation.datasets import open_split
+    from mmras_stream.evaluation.measure import evaluate as measure
+    from mmras_stream.evaluation.measure import load_calibrated
+    from mmras_stream.evaluation.record import record
+
+    split = open_split(folder, gt=gt, layout=layout)
+    sizes = track_for(track, split.name)
+    loaded, threshold, notes = load_calibrated(settings)
+    with plain_progress("evaluating", quiet=quiet) as show:
+        evaluation = measure(
+            split,
+            loaded,
+            settings,
+            track=sizes,
+            threshold=threshold,
+            observer=show,
         )
+    evaluation = replace(evaluation, notes=(*notes, *evaluation.notes))
+    return record(evaluation, split, loaded, settings, folder=folder), evaluation
+
+
+def _finish(
+    values: dict[str, object],
+    evaluation: Evaluation,
+    *,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    from mmras_cli.tables import evaluation_table
+    from mmras_stream.evaluation.record import summary, write_record
+
+    if out is not None:
+        write_record(values, out)
+    if as_json:
+        print_json(summary(values))
         return
-    typer.echo(f"{folder}: {len(samples)} pictures, pooled, score {loaded.score}")
-    typer.echo(f"  AuPRC {100 * metrics.average_precision:6.2f} %")
-    typer.echo(f"  FPR95 {100 * metrics.fpr_at_95_tpr:6.2f} %  (no interpolation)")
-    typer.echo(f"  AUROC {100 * metrics.auroc:6.2f} %")
+    if not quiet:
+        evaluation_table(values, evaluation)
+    for note in evaluation.notes:
+        complain(f"note: {note}")

@@ -89,7 +89,7 @@ def test_doctor_fails_and_says_what_to_do_when_a_plugin_is_broken(
         (["annotate", "x.mp4", "--device", "gpu"], "no device called 'gpu'; try auto, cpu, cuda"),
         (["annotate", "x.mp4", "--stride", "0"], "video.stride must be at least 1, got 0"),
         (["annotate", "x.mp4", "--config", "c.toml"], "cannot read settings c.toml"),
-        (["evaluate", "nowhere"], "nowhere has no images/"),
+        (["evaluate", "nowhere"], "there is nothing at nowhere"),
         (["probe", "absent.mp4"], "absent.mp4"),
         (["bench", "absent.mp4"], "absent.mp4"),
         (["train", "embeded", "--data", ".", "--out", "w"], "no recipe 'embeded'"),
