@@ -30,11 +30,14 @@ from mmras_cli.console import (
 )
 
 if TYPE_CHECKING:
-    from mmras_stream.evaluation.measure import Evaluation
+    from collections.abc import Sequence
+
+    from mmras_stream.evaluation.datasets import Split
+    from mmras_stream.evaluation.measure import Evaluation, Visitor
     from mmras_stream.settings import Settings
 
 EXAMPLE = """
-Example: mmras-stream evaluate RoadAnomaly21 --out metrics.json
+Example: mmras-stream evaluate RoadAnomaly21 --report report
 
 The folder holds images/NAME.jpg and labels_masks/NAME.png: 0 ordinary, 1 or 2 strange,
 255 ignored. SegmentMeIfYouCan's folders are known too, COCO files (--gt labels.json), and
@@ -53,6 +56,9 @@ def evaluate(
     track: Annotated[
         str, typer.Option(help="Sizes that count: auto (by name), anomaly or obstacle.")
     ] = "auto",
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for index.html and metrics.json.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="JSON file, for `compare`.")
     ] = None,
@@ -72,6 +78,11 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure pixels and components, pooled over a labelled folder or drive."""
+    from mmras_cli.tables import evaluation_table
+    from mmras_stream.evaluation.datasets import open_split
+    from mmras_stream.evaluation.panels import PanelMaker
+    from mmras_stream.evaluation.record import summary, write_record
+    from mmras_stream.evaluation.report import write_page
     from mmras_stream.settings import load
 
     chosen = model_options(
@@ -90,19 +101,39 @@ def evaluate(
         "proposals": {"threshold": threshold_value(threshold)},
     }
     settings = load(config, given(sections))
+    split = open_split(folder, gt=gt, layout=layout)
+    panels = None if report is None else PanelMaker(len(split.samples))
     values, evaluation = measured(
-        folder, settings, gt=gt, layout=layout, track=track, quiet=quiet or as_json
+        split,
+        folder,
+        settings,
+        track=track,
+        visitors=[] if panels is None else [panels],
+        quiet=quiet or as_json,
     )
-    _finish(values, evaluation, out=out, as_json=as_json, quiet=quiet)
+    if out is not None:
+        write_record(values, out)
+    if report is not None and panels is not None:
+        write_record(values, report / "metrics.json")
+        write_page(evaluation, values, panels.worst_first, report / "index.html")
+    if as_json:
+        print_json(summary(values))
+        return
+    if not quiet:
+        evaluation_table(values, evaluation)
+        if report is not None:
+            typer.echo(f"open {report / 'index.html'}")
+    for note in evaluation.notes:
+        complain(f"note: {note}")
 
 
 def measured(
+    split: Split,
     folder: Path,
     settings: Settings,
     *,
-    gt: Path | None = None,
-    layout: str = "auto",
     track: str = "auto",
+    visitors: Sequence[Visitor] = (),
     quiet: bool = False,
 ) -> tuple[dict[str, object], Evaluation]:
     """Evaluate one split with one set of settings, and return its record and itself."""
@@ -110,12 +141,10 @@ def measured(
 
     from mmras_cli.progress import plain_progress
     from mmras_stream.evaluation.component import track_for
-    from mmras_stream.evaluation.datasets import open_split
     from mmras_stream.evaluation.measure import evaluate as measure
     from mmras_stream.evaluation.measure import load_calibrated
     from mmras_stream.evaluation.record import record
 
-    split = open_split(folder, gt=gt, layout=layout)
     sizes = track_for(track, split.name)
     loaded, threshold, notes = load_calibrated(settings)
     with plain_progress("evaluating", quiet=quiet) as show:
@@ -125,29 +154,8 @@ def measured(
             settings,
             track=sizes,
             threshold=threshold,
+            visitors=visitors,
             observer=show,
         )
     evaluation = replace(evaluation, notes=(*notes, *evaluation.notes))
     return record(evaluation, split, loaded, settings, folder=folder), evaluation
-
-
-def _finish(
-    values: dict[str, object],
-    evaluation: Evaluation,
-    *,
-    out: Path | None,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    from mmras_cli.tables import evaluation_table
-    from mmras_stream.evaluation.record import summary, write_record
-
-    if out is not None:
-        write_record(values, out)
-    if as_json:
-        print_json(summary(values))
-        return
-    if not quiet:
-        evaluation_table(values, evaluation)
-    for note in evaluation.notes:
-        complain(f"note: {note}")

@@ -94,6 +94,7 @@ class Evaluation:
     track: Track
     oracle: ComponentMetrics
     """At the threshold that this split's own labels choose."""
+    oracle_pixels: PixelCounts
     calibrated: ComponentMetrics | None
     """At the threshold fixed beforehand, if there is one."""
     calibrated_pixels: PixelCounts | None
@@ -229,6 +230,7 @@ class _Tally:
             curve=self._curve,
             track=self._track,
             oracle=oracle,
+            oracle_pixels=_summed(picture.pixels for picture in self._pictures),
             calibrated=calibrated,
             calibrated_pixels=_summed(self._fixed) if self._fixed else None,
             levels=tuple(self._levels[::-1].tolist()),
