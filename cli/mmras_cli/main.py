@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from mmras_cli import annotate, bench, doctor, evaluate, models, plugins, probe, text, train
+from mmras_cli import (
+    annotate,
+    bench,
+    compare,
+    doctor,
+    evaluate,
+    models,
+    plugins,
+    probe,
+    text,
+    train,
+)
 
 app = typer.Typer(
     name="mmras-stream",
@@ -18,7 +29,7 @@ app = typer.Typer(
     help="Find the rare things in dashcam video: an overlay to watch, proposals to label.",
 )
 
-for module in (annotate, probe, evaluate, bench, train, text, doctor, plugins):
+for module in (annotate, probe, evaluate, compare, bench, train, text, doctor, plugins):
     name = module.__name__.rpartition(".")[2]
     app.command(name, epilog=module.EXAMPLE)(getattr(module, name))
 

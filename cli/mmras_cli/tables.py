@@ -12,6 +12,7 @@ from rich.table import Table
 from mmras_cli.progress import printable
 
 if TYPE_CHECKING:
+    from mmras_stream.evaluation.comparison import Comparison
     from mmras_stream.evaluation.component import ComponentMetrics
     from mmras_stream.evaluation.measure import Evaluation
 
@@ -67,3 +68,30 @@ def _components(evaluation: Evaluation) -> Table:
     for name, cells in rows.items():
         table.add_row(name, *cells)
     return table
+
+
+def comparison_table(comparison: Comparison) -> None:
+    """Print two evaluations side by side, with intervals; shares in per cent."""
+    table = Table("", "A", "B", "B - A", "better", show_lines=True)
+    for column in table.columns[1:4]:
+        column.justify = "right"
+    for row in comparison.rows:
+        scale = 1 if row.name.startswith("false") else 100
+        cells = [
+            _with_interval(value, interval, scale, sign)
+            for value, interval, sign in (
+                (row.a, row.a_interval, ""),
+                (row.b, row.b_interval, ""),
+                (row.difference, row.difference_interval, "+"),
+            )
+        ]
+        table.add_row(row.name, *cells, row.winner or "chance?")
+    console = Console(file=sys.stdout)
+    console.print(printable(f"A {comparison.a}"), markup=False, highlight=False, soft_wrap=True)
+    console.print(printable(f"B {comparison.b}"), markup=False, highlight=False, soft_wrap=True)
+    console.print(table)
+
+
+def _with_interval(value: float, interval: tuple[float, float], scale: int, sign: str) -> str:
+    low, high = (scale * end for end in interval)
+    return f"{scale * value:{sign}.2f}\n{low:{sign}.2f} to {high:{sign}.2f}"

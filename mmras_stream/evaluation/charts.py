@@ -11,7 +11,7 @@ from mmras_stream.evaluation.measure import Evaluation, PixelCounts
 
 WIDTH, HEIGHT = 560, 360
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 18, 18, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 84, 18, 18, 46
 
 _FAINTEST = 1e-6
 """Share of pixels at the foot of a histogram, whose scale is logarithmic."""

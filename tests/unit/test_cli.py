@@ -13,6 +13,7 @@ from mmras_cli.main import app
 COMMANDS = (
     "annotate",
     "bench",
+    "compare",
     "doctor",
     "evaluate",
     "models",
