@@ -30,11 +30,12 @@ from mmras_cli.console import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mmras_stream.evaluation.datasets import Split
     from mmras_stream.evaluation.measure import Evaluation, Visitor
     from mmras_stream.settings import Settings
+    from mmras_stream.types import FrameResult
 
 EXAMPLE = """
 Example: mmras-stream evaluate RoadAnomaly21 --report report
@@ -62,6 +63,10 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="JSON file, for `compare`.")
     ] = None,
+    export: Annotated[
+        str | None, typer.Option(help="smiyc (HDF5 for SegmentMeIfYouCan) or sos (of a drive).")
+    ] = None,
+    export_to: Annotated[Path, typer.Option(help="Folder for what is exported.")] = Path("export"),
     config: Config = None,
     model: ModelName = None,
     weights: Weights = None,
@@ -103,12 +108,14 @@ def evaluate(
     settings = load(config, given(sections))
     split = open_split(folder, gt=gt, layout=layout)
     panels = None if report is None else PanelMaker(len(split.samples))
+    visitors, every_frame = exports(export, export_to, split, settings)
     values, evaluation = measured(
         split,
         folder,
         settings,
         track=track,
-        visitors=[] if panels is None else [panels],
+        visitors=visitors if panels is None else [panels, *visitors],
+        every_frame=every_frame,
         quiet=quiet or as_json,
     )
     if out is not None:
@@ -127,6 +134,23 @@ def evaluate(
         complain(f"note: {note}")
 
 
+def exports(
+    name: str | None, folder: Path, split: Split, settings: Settings
+) -> tuple[list[Visitor], Callable[[FrameResult], None] | None]:
+    """Return what writes an export: called with each picture, or with each frame of a drive."""
+    from mmras_stream.errors import SettingsError
+    from mmras_stream.evaluation.peer import SmiycExport, SosExport
+
+    if name is None:
+        return [], None
+    if name == "smiyc":
+        method = f"{settings.model.name}-{settings.score.name}"
+        return [SmiycExport(folder, split, method)], None
+    if name == "sos":
+        return [], SosExport(folder, split)
+    raise SettingsError(f"no export called {name!r}; known: smiyc, sos")
+
+
 def measured(
     split: Split,
     folder: Path,
@@ -134,6 +158,7 @@ def measured(
     *,
     track: str = "auto",
     visitors: Sequence[Visitor] = (),
+    every_frame: Callable[[FrameResult], None] | None = None,
     quiet: bool = False,
 ) -> tuple[dict[str, object], Evaluation]:
     """Evaluate one split with one set of settings, and return its record and itself."""
@@ -155,6 +180,7 @@ def measured(
             track=sizes,
             threshold=threshold,
             visitors=visitors,
+            every_frame=every_frame,
             observer=show,
         )
     evaluation = replace(evaluation, notes=(*notes, *evaluation.notes))
