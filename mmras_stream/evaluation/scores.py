@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -100,7 +101,7 @@ def _scored_frames(
     wanted = {sample.frame_index: sample for sample in split.samples}
     assert split.drive is not None
     with closing(results(split.drive, settings, model=model)) as frames:
-        for result in frames:
+        for result in _told(frames, split.drive):
             if every_frame is not None:
                 every_frame(result)
             sample = wanted.pop(result.frame.index, None)
@@ -118,6 +119,14 @@ def _scored_frames(
         f"{wanted[missing].gt} is of frame {missing}, which {split.drive.name} does not have "
         "or the settings leave out"
     )
+
+
+def _told(frames: Iterator[FrameResult], drive: Path) -> Iterator[FrameResult]:
+    """Pass frames on, and name the drive whose scores are no numbers."""
+    try:
+        yield from frames
+    except ValueError as error:  # what the regions of a map are refused with
+        raise DataError(f"{drive}: {error}") from error
 
 
 def _checked(scored: Scored) -> Scored:

@@ -18,9 +18,9 @@ from mmras_stream.evaluation.component import component_metrics, frame_component
 from mmras_stream.evaluation.datasets import open_split
 from mmras_stream.evaluation.measure import evaluate as measure
 from mmras_stream.evaluation.pixel import pixel_metrics
-from mmras_stream.model import load_model
+from mmras_stream.model import Model, load_model
 from mmras_stream.settings import ModelSettings, Settings
-from mmras_stream.types import Image, ScoreMap
+from mmras_stream.types import AnomalyMap, FrameBatch, Image, ScoreMap
 
 SMALL = ("--input-width", "96")
 
@@ -133,6 +133,20 @@ def test_scores_that_are_no_numbers_name_their_picture(
 
     monkeypatch.setattr(scores, "score_picture", broken)
     assert "0.jpg: a score is not a finite number" in refused(labelled_folder(tmp_path / "set"))
+
+
+def test_scores_that_are_no_numbers_name_their_drive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_model: Model, batch: FrameBatch, _outputs: object) -> list[AnomalyMap]:
+        return [AnomalyMap(i, np.full((2, 3), np.nan, np.float32), 4, 6) for i in batch.index]
+
+    monkeypatch.setattr(Model, "score_maps", broken)
+    drive = write(tmp_path / "drive.mkv", Clip(frames=3, width=WIDTH, height=HEIGHT))
+    (tmp_path / "masks").mkdir()
+    save(tmp_path / "masks" / "1.png", mask())
+    line = refused(drive, "--gt", tmp_path / "masks")
+    assert "drive.mkv: the anomaly map of frame 0 holds a score of nan" in line
 
 
 def test_ties_at_the_top_and_an_empty_prediction_are_noted(
