@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,25 +18,55 @@ from mmras_cli.console import (
     Quiet,
     Score,
     ShortEdge,
+    Threshold,
     Tta,
     Weights,
+    complain,
     given,
     model_options,
     print_json,
     reported,
+    threshold_value,
 )
 
-EXAMPLE = """
-Example: mmras-stream evaluate RoadAnomaly21 --json
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
-The folder holds images/NAME.jpg and labels_masks/NAME.png: 1 strange, 0 ordinary, 255 ignored.
+    from mmras_stream.evaluation.datasets import Split
+    from mmras_stream.evaluation.measure import Evaluation, Visitor
+    from mmras_stream.settings import Settings
+    from mmras_stream.types import FrameResult
+
+EXAMPLE = """
+Example: mmras-stream evaluate RoadAnomaly21 --report report
+
+The folder holds images/NAME.jpg and labels_masks/NAME.png: 0 ordinary, 1 or 2 strange,
+255 ignored. SegmentMeIfYouCan's folders are known too, COCO files (--gt labels.json), and
+drives with masks named by frame number (evaluate drive.mp4 --gt masks/).
 """
 
 
 @reported
 def evaluate(
-    folder: Annotated[Path, typer.Argument(help="Holds images/ and labels_masks/.")],
+    folder: Annotated[Path, typer.Argument(help="A folder of labelled pictures, or a drive.")],
     *,
+    gt: Annotated[
+        Path | None, typer.Option(help="A COCO file, or the folder of masks of a drive.")
+    ] = None,
+    layout: Annotated[str, typer.Option(help="auto, validation, smiyc, coco or drive.")] = "auto",
+    track: Annotated[
+        str, typer.Option(help="Sizes that count: auto (by name), anomaly or obstacle.")
+    ] = "auto",
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for index.html and metrics.json.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="JSON file, for `compare`.")
+    ] = None,
+    export: Annotated[
+        str | None, typer.Option(help="smiyc (HDF5 for SegmentMeIfYouCan) or sos (of a drive).")
+    ] = None,
+    export_to: Annotated[Path, typer.Option(help="Folder for what is exported.")] = Path("export"),
     config: Config = None,
     model: ModelName = None,
     weights: Weights = None,
@@ -48,15 +77,17 @@ def evaluate(
     fast: Fast = None,
     score: Score = None,
     tta: Tta = None,
+    threshold: Threshold = None,
+    smoother: Annotated[str | None, typer.Option(help="Of a drive: ema, none or a plugin.")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure AuPRC, FPR95 and AUROC, pooled over a labelled folder."""
-    from mmras_cli.progress import plain_progress
-    from mmras_stream.evaluation.datasets import list_samples
-    from mmras_stream.evaluation.pixel import PixelPool
-    from mmras_stream.evaluation.scores import add_sample
-    from mmras_stream.model import load_model
+    """Measure pixels and components, pooled over a labelled folder or drive."""
+    from mmras_cli.tables import evaluation_table
+    from mmras_stream.evaluation.datasets import open_split
+    from mmras_stream.evaluation.panels import PanelMaker
+    from mmras_stream.evaluation.record import summary, write_record
+    from mmras_stream.evaluation.report import write_page
     from mmras_stream.settings import load
 
     chosen = model_options(
@@ -71,29 +102,86 @@ def evaluate(
     sections: dict[str, dict[str, object]] = {
         "model": chosen,
         "score": {"name": score, "tta": tta},
-        "proposals": {"threshold": 1.0},  # of which nothing is made here
+        "temporal": {"smoother": smoother},
+        "proposals": {"threshold": threshold_value(threshold)},
     }
     settings = load(config, given(sections))
-    samples = list_samples(folder)
-    loaded, pool = load_model(settings), PixelPool()
-    with plain_progress("evaluating", quiet=quiet or as_json) as show:
-        for done, sample in enumerate(samples, start=1):
-            add_sample(pool, sample, loaded)
-            show(done / len(samples), f"{done} pictures")
-    metrics = pool.metrics()
+    split = open_split(folder, gt=gt, layout=layout)
+    panels = None if report is None else PanelMaker(len(split.samples))
+    visitors, every_frame = exports(export, export_to, split, settings)
+    values, evaluation = measured(
+        split,
+        folder,
+        settings,
+        track=track,
+        visitors=visitors if panels is None else [panels, *visitors],
+        every_frame=every_frame,
+        quiet=quiet or as_json,
+    )
+    if out is not None:
+        write_record(values, out)
+    if report is not None and panels is not None:
+        write_record(values, report / "metrics.json")
+        write_page(evaluation, values, panels.worst_first, report / "index.html")
     if as_json:
-        print_json(
-            {
-                "folder": str(folder),
-                "pictures": len(samples),
-                "score": loaded.score,
-                "settings": settings.to_dict(),
-                "weights_sha256": loaded.backend.weights_sha256,
-                **asdict(metrics),
-            }
-        )
+        print_json(summary(values))
         return
-    typer.echo(f"{folder}: {len(samples)} pictures, pooled, score {loaded.score}")
-    typer.echo(f"  AuPRC {100 * metrics.average_precision:6.2f} %")
-    typer.echo(f"  FPR95 {100 * metrics.fpr_at_95_tpr:6.2f} %  (no interpolation)")
-    typer.echo(f"  AUROC {100 * metrics.auroc:6.2f} %")
+    if not quiet:
+        evaluation_table(values, evaluation)
+        if report is not None:
+            typer.echo(f"open {report / 'index.html'}")
+    for note in evaluation.notes:
+        complain(f"note: {note}")
+
+
+def exports(
+    name: str | None, folder: Path, split: Split, settings: Settings
+) -> tuple[list[Visitor], Callable[[FrameResult], None] | None]:
+    """Return what writes an export: called with each picture, or with each frame of a drive."""
+    from mmras_stream.errors import SettingsError
+    from mmras_stream.evaluation.peer import SmiycExport, SosExport
+
+    if name is None:
+        return [], None
+    if name == "smiyc":
+        method = f"{settings.model.name}-{settings.score.name}"
+        return [SmiycExport(folder, split, method)], None
+    if name == "sos":
+        return [], SosExport(folder, split)
+    raise SettingsError(f"no export called {name!r}; known: smiyc, sos")
+
+
+def measured(
+    split: Split,
+    folder: Path,
+    settings: Settings,
+    *,
+    track: str = "auto",
+    visitors: Sequence[Visitor] = (),
+    every_frame: Callable[[FrameResult], None] | None = None,
+    quiet: bool = False,
+) -> tuple[dict[str, object], Evaluation]:
+    """Evaluate one split with one set of settings, and return its record and itself."""
+    from dataclasses import replace
+
+    from mmras_cli.progress import plain_progress
+    from mmras_stream.evaluation.component import track_for
+    from mmras_stream.evaluation.measure import evaluate as measure
+    from mmras_stream.evaluation.measure import load_calibrated
+    from mmras_stream.evaluation.record import record
+
+    sizes = track_for(track, split.name)
+    loaded, threshold, notes = load_calibrated(settings)
+    with plain_progress("evaluating", quiet=quiet) as show:
+        evaluation = measure(
+            split,
+            loaded,
+            settings,
+            track=sizes,
+            threshold=threshold,
+            visitors=visitors,
+            every_frame=every_frame,
+            observer=show,
+        )
+    evaluation = replace(evaluation, notes=(*notes, *evaluation.notes))
+    return record(evaluation, split, loaded, settings, folder=folder), evaluation

@@ -11,6 +11,7 @@ from mmras_cli import (
     annotate,
     bench,
     calibrate,
+    compare,
     doctor,
     evaluate,
     models,
@@ -29,7 +30,7 @@ app = typer.Typer(
     help="Find the rare things in dashcam video: an overlay to watch, proposals to label.",
 )
 
-for module in (annotate, probe, evaluate, calibrate, bench, train, text, doctor, plugins):
+for module in (annotate, probe, evaluate, compare, calibrate, bench, train, text, doctor, plugins):
     name = module.__name__.rpartition(".")[2]
     app.command(name, epilog=module.EXAMPLE)(getattr(module, name))
 

@@ -44,7 +44,7 @@ def drive_progress(drive: str, settings: Settings, *, quiet: bool) -> Iterator[O
     with _bar(columns) as progress:
         # total=None makes rich's bar pulse until the first frame tells how long the drive is
         task = progress.add_task(
-            _printable(drive), total=None, frames=0, rate=0.0, real_time=0.0, proposals=0, things=0
+            printable(drive), total=None, frames=0, rate=0.0, real_time=0.0, proposals=0, things=0
         )
         began = time.monotonic()
 
@@ -100,7 +100,7 @@ def transfer_progress(
     with _bar(columns) as progress:
 
         def begin(name: str) -> Callable[[int, int | None], None]:
-            task = progress.add_task(_printable(name), total=None)
+            task = progress.add_task(printable(name), total=None)
             return lambda here, total: progress.update(task, completed=here, total=total)
 
         yield begin
@@ -125,7 +125,7 @@ def summary_table(reports: Mapping[str, RunReport], out: Path) -> None:
     for name, report in reports.items():
         rate = report.frames / report.wall_seconds
         table.add_row(
-            _printable(name),
+            printable(name),
             str(report.frames),
             f"{rate:.1f}",
             f"{report.media_seconds / report.wall_seconds:.2f}",
@@ -152,5 +152,6 @@ def _expected_seconds(info: VideoInfo, settings: Settings) -> float | None:
     return min(info.duration_seconds, end or info.duration_seconds) - begin
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
+    """Return a name without what would steer a terminal."""
     return "".join(c if c.isprintable() else "?" for c in name)

@@ -1,37 +1,78 @@
-"""Score a labelled picture with a model, at the size of its labels."""
+"""Score labelled pictures with a model, at the size of their labels."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from mmras_stream.errors import DataError
-from mmras_stream.evaluation.datasets import Sample
-from mmras_stream.evaluation.pixel import PixelPool
+from mmras_stream.evaluation.datasets import Sample, Split
+from mmras_stream.evaluation.labels import read_picture
+from mmras_stream.evaluation.pixel import Labels
 from mmras_stream.model import Model
-from mmras_stream.types import ColourMatrix, FrameBatch, Image, PixelFormat, ScoreMap
+from mmras_stream.pipeline import results
+from mmras_stream.settings import Settings
+from mmras_stream.types import (
+    AnomalyMap,
+    ColourMatrix,
+    FrameBatch,
+    FrameResult,
+    Image,
+    PixelFormat,
+    ScoreMap,
+)
+from mmras_stream.video.colour import to_rgb
 
 
-def add_sample(pool: PixelPool, sample: Sample, model: Model) -> None:
-    """Score one picture and add it to the pool.
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """A labelled picture and what a model says about it; all have the picture's size."""
+
+    sample: Sample
+    image: Image
+    scores: ScoreMap
+    gt_mask: Labels
+
+
+def scored_samples(
+    split: Split,
+    model: Model,
+    settings: Settings,
+    *,
+    every_frame: Callable[[FrameResult], None] | None = None,
+) -> Generator[Scored, None, None]:
+    """Yield every sample with its scores.
+
+    Of a drive, all frames up to the last labelled one are looked at, so that smoothing has its
+    past; what is measured are the smoothed scores of the labelled ones. Close the generator to
+    stop early.
+
+    Args:
+        split: What to look at.
+        model: What looks.
+        settings: With which a drive is read and smoothed.
+        every_frame: Called with each frame of a drive, which is then read to its end.
 
     Raises:
-        DataError: the picture or its mask cannot be read, or their sizes differ.
+        DataError: a picture or its labels cannot be read, or a score is not a number.
+        VideoError: the drive cannot be decoded.
     """
-    picture = _read(sample.image, cv2.IMREAD_COLOR)
-    gt_mask = _read(sample.gt_mask, cv2.IMREAD_UNCHANGED)
-    if gt_mask.shape != picture.shape[:2]:
-        raise DataError(
-            f"{sample.image.name} is {picture.shape[1]}x{picture.shape[0]}, its mask "
-            f"{sample.gt_mask} has shape {gt_mask.shape}; a mask is one channel of equal size"
-        )
-    image = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
-    pool.add(score_picture(image, model), gt_mask, name=sample.image.name)
+    if split.drive is None:
+        for sample in split.samples:
+            assert sample.image is not None
+            picture = read_picture(sample.image, cv2.IMREAD_COLOR)
+            image = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+            gt_mask = sample.labels(image.shape[:2])
+            yield _checked(Scored(sample, image, score_picture(image, model), gt_mask))
+        return
+    yield from _scored_frames(split, model, settings, every_frame)
 
 
 def score_picture(image: Image, model: Model) -> ScoreMap:
@@ -40,13 +81,56 @@ def score_picture(image: Image, model: Model) -> ScoreMap:
     rgb = PixelFormat(ColourMatrix.RGB, full_range=True)
     batch = FrameBatch((0,), (0,), Fraction(1), (planes[0], planes[1], planes[2]), rgb)
     (anomaly_map,) = model.score_maps(batch, model.predict(batch))
-    height, width = image.shape[:2]
-    enlarged = cv2.resize(anomaly_map.scores, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(enlarged, np.float32)
+    return enlarged(anomaly_map)
 
 
-def _read(path: Path, how: int) -> npt.NDArray[np.uint8]:
-    picture = cv2.imread(str(path), how)
-    if picture is None or picture.dtype != np.uint8:
-        raise DataError(f"cannot read {path} as a picture of 8 bits")
-    return np.asarray(picture, np.uint8)
+def enlarged(anomaly_map: AnomalyMap) -> ScoreMap:
+    """Return the scores of each pixel of the frame, bilinearly."""
+    size = (anomaly_map.frame_width, anomaly_map.frame_height)
+    return np.asarray(
+        cv2.resize(anomaly_map.scores, size, interpolation=cv2.INTER_LINEAR), np.float32
+    )
+
+
+def _scored_frames(
+    split: Split,
+    model: Model,
+    settings: Settings,
+    every_frame: Callable[[FrameResult], None] | None,
+) -> Generator[Scored, None, None]:
+    wanted = {sample.frame_index: sample for sample in split.samples}
+    assert split.drive is not None
+    with closing(results(split.drive, settings, model=model)) as frames:
+        for result in _told(frames, split.drive):
+            if every_frame is not None:
+                every_frame(result)
+            sample = wanted.pop(result.frame.index, None)
+            if sample is not None:
+                image = to_rgb(result.frame)
+                scores = enlarged(result.anomaly_map)
+                gt_mask = sample.labels(image.shape[:2])
+                yield _checked(Scored(sample, image, scores, gt_mask))
+            if not wanted and every_frame is None:
+                return
+    if not wanted:
+        return
+    missing = min(wanted)
+    raise DataError(
+        f"{wanted[missing].gt} is of frame {missing}, which {split.drive.name} does not have "
+        "or the settings leave out"
+    )
+
+
+def _told(frames: Iterator[FrameResult], drive: Path) -> Iterator[FrameResult]:
+    """Pass frames on, and name the drive whose scores are no numbers."""
+    try:
+        yield from frames
+    except ValueError as error:  # what the regions of a map are refused with
+        raise DataError(f"{drive}: {error}") from error
+
+
+def _checked(scored: Scored) -> Scored:
+    if not np.isfinite(scored.scores).all():
+        where = scored.sample.image or scored.sample.gt
+        raise DataError(f"{where}: a score is not a finite number")
+    return scored

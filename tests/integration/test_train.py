@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from clips import Clip, write
 from mmras_cli.main import app
-from mmras_stream.evaluation.datasets import list_samples
+from mmras_stream.evaluation.datasets import open_split
 from mmras_stream.models.checkpoint import read_card
 from mmras_stream.training.validation import PICTURES
 
@@ -107,4 +107,4 @@ def test_validation_pictures_can_be_evaluated(data: Path, recipe: Path, tmp_path
     command = ["train", str(recipe), "--data", str(data), "--validation-set", str(folder)]
     result = CliRunner().invoke(app, [*command, "--quiet"])
     assert result.exit_code == 0, result.output
-    assert len(list_samples(folder)) == PICTURES
+    assert len(open_split(folder).samples) == PICTURES

@@ -1,67 +1,23 @@
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from clips import Clip, write
-from mmras_stream.errors import CheckpointError, DataError, SettingsError
-from mmras_stream.evaluation.datasets import list_samples
-from mmras_stream.models.checkpoint import load_network
+from mmras_stream.errors import DataError, SettingsError
+from mmras_stream.evaluation.datasets import open_split
 from mmras_stream.training import weather
 from mmras_stream.training.data import Crop, CropSource
-from mmras_stream.training.loop import Trainer
-from mmras_stream.training.losses import class_loss, outlier_loss, ranking_loss
 from mmras_stream.training.outliers import OUTLIER, Cutout, paste
-from mmras_stream.training.recipe import Drive, Loss, Recipe, Source, Stage, load_recipe
+from mmras_stream.training.recipe import Drive, Recipe
 from mmras_stream.training.things import KINDS, Supply
 from mmras_stream.training.validation import write_validation_set
-from mmras_stream.types import SegmentationOutput
 
 ROAD, SKY = 0, 6
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """Eight pictures of grey road under blue sky with a vehicle, and three round cut-outs."""
-    rng = np.random.default_rng(0)
-    for part in ("images", "labels", "cutouts"):
-        (tmp_path / part).mkdir()
-    for number in range(8):
-        picture = np.full((96, 144, 3), (200, 150, 90), np.uint8)
-        labels = np.full((96, 144), SKY, np.uint8)
-        picture[40:], labels[40:] = (90, 90, 90), ROAD
-        picture[45:75, 30:70], labels[45:75, 30:70] = (30, 30, 160), 3
-        picture += rng.integers(0, 9, picture.shape, np.uint8)
-        cv2.imwrite(str(tmp_path / "images" / f"{number}.png"), picture)
-        cv2.imwrite(str(tmp_path / "labels" / f"{number}.png"), labels)
-    for number in range(3):
-        cutout = np.zeros((40, 40, 4), np.uint8)
-        cv2.circle(cutout, (20, 20), 18, (0, 200, 255, 255), -1)
-        cv2.imwrite(str(tmp_path / "cutouts" / f"{number}.png"), cutout)
-    return tmp_path
-
-
-@pytest.fixture
-def recipe() -> Recipe:
-    shipped = load_recipe("embedded")
-    source = Source("tiny", "images", "labels", tuple(range(7)), share=1.0)
-    schedule = replace(shipped.schedule, batch_size=2, crop_height=64, crop_width=96)
-    stage = replace(shipped.stages[0], steps=6, minutes=60.0)
-    style = replace(shipped.augmentation, width_range=(96, 200))
-    return replace(
-        shipped,
-        schedule=schedule,
-        stages=(stage,),
-        augmentation=style,
-        sources=(source,),
-        drawn=replace(shipped.drawn, share=0.0),
-    )
 
 
 def with_validation_source(recipe: Recipe) -> Recipe:
@@ -119,7 +75,9 @@ def test_the_validation_set_is_the_same_on_every_call_and_never_overwritten(
     assert names[0] == names[1]
     for name in names[0]:
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
-    masks = [cv2.imread(str(s.gt_mask), cv2.IMREAD_UNCHANGED) for s in list_samples(folders[0])]
+    masks = [
+        cv2.imread(str(s.gt_mask), cv2.IMREAD_UNCHANGED) for s in open_split(folders[0]).samples
+    ]
     assert {int(v) for mask in masks for v in np.unique(np.asarray(mask))} == {0, 1, 255}
     with pytest.raises(DataError, match="is not empty; give a new folder"):
         next(write_validation_set(kept, data, folders[0]))
@@ -232,196 +190,3 @@ def test_a_thing_pasted_over_the_edge_is_cut(foot: tuple[int, int]) -> None:
         height=30,
         rng=np.random.default_rng(0),
     )
-
-
-def test_the_loss_ignores_what_is_not_known_and_falls_when_right() -> None:
-    how = Loss(outlier=1.0, positive_weight=4.0, dice=0.5)
-    classes = torch.tensor([[[0, 1], [255, 0]]])
-    outliers = torch.tensor([[[0.0, 1.0], [-1.0, 0.0]]])
-    weights = torch.ones_like(outliers)
-
-    def loss(strength: float, doubtful: float) -> float:
-        logits = torch.tensor([[[-strength, strength], [doubtful, -strength]]])
-        scores = torch.zeros(1, 2, 2, 2)
-        scores[0, 0, 0, 0] = scores[0, 1, 0, 1] = scores[0, 0, 1, 1] = strength
-        scores[0, 1, 1, 0] = doubtful
-        output = SegmentationOutput(scores, torch.zeros(1), logits)
-        total = class_loss(output, classes) + outlier_loss(logits, outliers, weights, how)
-        return float(total)
-
-    assert loss(8.0, 3.0) == loss(8.0, -30.0)
-    assert loss(8.0, 0.0) < loss(1.0, 0.0) < loss(-4.0, 0.0)
-
-
-def test_ranking_asks_for_a_margin_between_strange_and_ordinary() -> None:
-    outliers = torch.tensor([[[1.0, 0.0, -1.0]], [[0.0, 0.0, 0.0]]])
-
-    def loss(strange: float, ordinary: float) -> float:
-        logits = torch.tensor([[[strange, ordinary, 99.0]], [[50.0, 50.0, 50.0]]])
-        return float(ranking_loss(logits, outliers, margin=2.0))
-
-    assert loss(2.0, 0.0) == pytest.approx(np.log(2))
-    assert loss(5.0, 0.0) == loss(7.0, 2.0) < loss(2.0, 0.0) < loss(0.0, 2.0)
-    nothing = torch.zeros(1, 1, 3, requires_grad=True)
-    assert float(ranking_loss(nothing, -torch.ones(1, 1, 3), margin=2.0).detach()) == 0
-
-
-@pytest.mark.parametrize(("learns", "moves"), [("classes", False), ("outliers", True)])
-def test_a_stage_leaves_alone_what_it_does_not_learn(
-    data: Path, recipe: Recipe, tmp_path: Path, learns: str, *, moves: bool
-) -> None:
-    before, after = tmp_path / "before.safetensors", tmp_path / "after.safetensors"
-    list(Trainer(recipe, data, before).run())
-    stage = replace(recipe.stages[0], learns=learns, ranking=0.5)
-    list(Trainer(replace(recipe, stages=(stage,)), data, after, start=before).run())
-    first, second = (load_network(path)[0].state_dict() for path in (before, after))
-    for name, value in first.items():
-        is_head = name.startswith("outlier")
-        if is_head != moves:
-            torch.testing.assert_close(second[name], value, rtol=0, atol=0, msg=name)
-    assert any(not torch.equal(second[name], value) for name, value in first.items())
-
-
-def test_training_resumes_in_the_stage_where_it_stopped(
-    data: Path, recipe: Recipe, tmp_path: Path
-) -> None:
-    out = tmp_path / "w.safetensors"
-    stages = tuple(
-        Stage(name, learns, minutes=9.0, steps=2, learning_rate=1e-3)
-        for name, learns in (("inlier", "classes"), ("head", "outliers"), ("joint", "everything"))
-    )
-    staged = replace(recipe, stages=stages)
-    steps = Trainer(staged, data, out).run()
-    assert [next(steps).stage for _ in range(3)] == ["inlier", "inlier", "head"]
-    steps.close()
-    with pytest.raises(CheckpointError, match="belongs to the stages inlier, head, joint"):
-        Trainer(staged.only(["joint"]), data, out).resume()
-    again = Trainer(staged, data, out)
-    assert again.resume()
-    rest = list(again.run())
-    assert [(p.step, p.stage) for p in rest] == [(4, "head"), (5, "joint"), (6, "joint")]
-    assert rest[-1].share_done == 1
-
-
-def test_a_crop_that_fails_stops_training_and_leaves_no_thread(
-    data: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = CropSource.__getitem__
-
-    def fail_later(self: CropSource, number: int) -> Crop:
-        if number == 5:
-            raise DataError("the disk is gone")
-        return made(self, number)
-
-    monkeypatch.setattr(CropSource, "__getitem__", fail_later)
-    trainer = Trainer(recipe, data, tmp_path / "w.safetensors")
-    with pytest.raises(DataError, match="the disk is gone"):
-        list(trainer.run())
-    assert not any(thread.name == "mmras-prefetch" for thread in threading.enumerate())
-    assert trainer.checkpoint_path.exists()
-
-
-def test_weights_of_other_classes_are_no_start(data: Path, recipe: Recipe, tmp_path: Path) -> None:
-    other = replace(recipe, classes=(*recipe.classes[:-1], "ceiling"))
-    list(Trainer(other, data, tmp_path / "other.safetensors").run())
-    with pytest.raises(CheckpointError, match=r"knows the classes .*ceiling; the recipe has"):
-        Trainer(recipe, data, tmp_path / "w.safetensors", start=tmp_path / "other.safetensors")
-
-
-def test_training_writes_weights_that_load(data: Path, recipe: Recipe, tmp_path: Path) -> None:
-    out = tmp_path / "w.safetensors"
-    trainer = Trainer(recipe, data, out)
-    progress = list(trainer.run())
-    assert [p.step for p in progress] == [1, 2, 3, 4, 5, 6]
-    assert progress[-1].share_done == 1
-    network, card = load_network(out)
-    assert card.recipe["seed"] == recipe.seed
-    assert card.provenance["steps"] == 6
-    assert not trainer.checkpoint_path.exists()
-    assert network.config.classes == recipe.classes
-
-
-def test_interrupted_training_ends_where_uninterrupted_training_does(
-    data: Path, recipe: Recipe, tmp_path: Path
-) -> None:
-    whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
-    for _ in Trainer(recipe, data, whole).run():
-        pass
-    first = Trainer(recipe, data, parts)
-    steps = first.run()
-    for _ in range(3):
-        next(steps)
-    steps.close()
-    second = Trainer(recipe, data, parts)
-    assert second.resume()
-    assert [p.step for p in second.run()] == [4, 5, 6]
-    resumed = load_network(parts)[0].state_dict()
-    for name, value in load_network(whole)[0].state_dict().items():
-        torch.testing.assert_close(resumed[name], value, rtol=1e-3, atol=1e-3)
-
-
-def test_a_damaged_checkpoint_is_refused(data: Path, recipe: Recipe, tmp_path: Path) -> None:
-    trainer = Trainer(recipe, data, tmp_path / "w.safetensors")
-    assert not trainer.resume()
-    trainer.checkpoint_path.write_bytes(b"no checkpoint")
-    with pytest.raises(CheckpointError, match=r"cannot resume from .* delete it to start afresh"):
-        trainer.resume()
-
-
-def test_missing_data_are_named(data: Path, recipe: Recipe) -> None:
-    (data / "labels" / "3.png").unlink()
-    with pytest.raises(DataError, match=r"source 'tiny': 3.png has no labels at"):
-        CropSource(recipe, data)
-    with pytest.raises(DataError, match=r"no folder .*nowhere.*; is --data right"):
-        CropSource(recipe, data / "nowhere")
-
-
-def test_labels_of_another_size_are_named(data: Path, recipe: Recipe) -> None:
-    cv2.imwrite(str(data / "labels" / "2.png"), np.zeros((4, 4), np.uint8))
-    with pytest.raises(DataError, match=r"2.png is 144x96, its labels have shape \(4, 4\)"):
-        CropSource(recipe, data)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (("seed = 7", "sed = 7"), "unknown 'sed'; known"),
-        (("share = 0.55", "shard = 0.55"), "sources: unknown 'shard'"),
-        (("dice = 0.5", ""), "loss: .*missing 1 required positional argument: 'dice'"),
-        (("seed = 7", "seed ="), "is not TOML"),
-        (("[[stages]]", "[[drives]]"), "drives: unknown 'learning_rate'"),
-        (('"everything"', '"everythin"'), "learns 'everythin' is unknown; did you mean 'every"),
-    ],
-)
-def test_a_recipe_with_a_wrong_key_is_refused(
-    tmp_path: Path, change: tuple[str, str], message: str
-) -> None:
-    from importlib.resources import files
-
-    text = (files("mmras_stream.training") / "recipes" / "embedded.toml").read_text("utf-8")
-    path = tmp_path / "r.toml"
-    path.write_text(text.replace(*change))
-    with pytest.raises(SettingsError, match=message):
-        load_recipe(path)
-
-
-def test_stages_are_chosen_by_name_and_share_the_minutes() -> None:
-    staged = load_recipe("staged")
-    chosen = staged.only(["joint", "head"]).lasting(16.0)
-    assert [stage.name for stage in chosen.stages] == ["head", "joint"]
-    assert sum(stage.minutes for stage in chosen.stages) == pytest.approx(16.0)
-    with pytest.raises(SettingsError, match="stage 'hed' is unknown; did you mean 'head'"):
-        staged.only(["hed"])
-
-
-def test_the_measured_clips_are_in_no_recipe() -> None:
-    allowed = {"tmo_seattlestreet1", "tmo_night", "kb_dashcam", "carnd_vehicle_test_video"}
-    for name in ("embedded", "staged"):
-        recipe = load_recipe(name)
-        assert {Path(drive.video).stem for drive in recipe.drives} <= allowed
-        assert not any(source.images.startswith("dev") for source in recipe.sources)
-
-
-def test_an_unknown_recipe_is_named() -> None:
-    with pytest.raises(SettingsError, match=r"no recipe 'embeded'.*try 'embedded'"):
-        load_recipe("embeded")
