@@ -16,8 +16,17 @@ from mmras_stream.training.loop import Trainer
 from mmras_stream.training.losses import class_loss, outlier_loss, ranking_loss
 from mmras_stream.training.recipe import Loss, Recipe, Stage, load_recipe
 from mmras_stream.types import SegmentationOutput
+from road_pictures import small_recipe, write_pictures
 
-ROAD, SKY = 0, 6
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_pictures(tmp_path)
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    return small_recipe()
 
 
 def test_the_loss_ignores_what_is_not_known_and_falls_when_right() -> None:

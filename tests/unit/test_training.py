@@ -16,8 +16,17 @@ from mmras_stream.training.outliers import OUTLIER, Cutout, paste
 from mmras_stream.training.recipe import Drive, Recipe
 from mmras_stream.training.things import KINDS, Supply
 from mmras_stream.training.validation import write_validation_set
+from road_pictures import small_recipe, write_pictures
 
-ROAD, SKY = 0, 6
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_pictures(tmp_path)
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    return small_recipe()
 
 
 def with_validation_source(recipe: Recipe) -> Recipe:
@@ -75,9 +84,7 @@ def test_the_validation_set_is_the_same_on_every_call_and_never_overwritten(
     assert names[0] == names[1]
     for name in names[0]:
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
-    masks = [
-        cv2.imread(str(s.gt_mask), cv2.IMREAD_UNCHANGED) for s in open_split(folders[0]).samples
-    ]
+    masks = [cv2.imread(str(s.gt), cv2.IMREAD_UNCHANGED) for s in open_split(folders[0]).samples]
     assert {int(v) for mask in masks for v in np.unique(np.asarray(mask))} == {0, 1, 255}
     with pytest.raises(DataError, match="is not empty; give a new folder"):
         next(write_validation_set(kept, data, folders[0]))
