@@ -26,8 +26,8 @@ PREPROCESSING = {
 
 def network(backbone: str, classes: tuple[str, ...] = CITYSCAPES) -> Any:
     """Build a small Mask2Former with a Swin or a ResNet, and lively weights."""
-    transformers = pytest.importorskip("transformers")
-    pytest.importorskip("scipy")
+    transformers = pytest.importorskip("transformers", reason="the networks are its own")
+    pytest.importorskip("scipy", reason="transformers' Mask2Former asks for it")
     config = transformers.Mask2FormerConfig(
         backbone_config=_backbone(transformers, backbone),
         feature_size=32,

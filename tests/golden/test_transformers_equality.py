@@ -13,7 +13,7 @@ from mmras_stream.models.mmras import MmrasConfig, MmrasNetwork
 from mmras_stream.models.published import load_mmras
 from mmras_stream.models.transformers_names import from_transformers
 
-transformers = pytest.importorskip("transformers")
+transformers = pytest.importorskip("transformers", reason="what we are compared with")
 pytest.importorskip("scipy", reason="transformers' Mask2Former asks for it")
 
 PRECISIONS = {torch.float32: 1e-4, torch.float64: 1e-5}

@@ -144,7 +144,7 @@ def test_without_decord_the_error_tells_how_to_get_it(
     ],
 )
 def test_decord_agrees_with_the_reference(name: str, clip: Clip, tmp_path: Path) -> None:
-    pytest.importorskip("decord")
+    pytest.importorskip("decord", reason="decord has no wheel for this platform")
     path = write(tmp_path / name, clip)
     check_decoder(DecordDecoder, path)
     theirs, ours = DecordDecoder(path, VideoSettings()), PyAVDecoder(path, VideoSettings())
@@ -156,7 +156,7 @@ def test_decord_agrees_with_the_reference(name: str, clip: Clip, tmp_path: Path)
 
 @pytest.mark.parametrize(("name", "clip"), [("a.mp4", Clip(rotation=90)), ("a.ts", Clip())])
 def test_what_decord_garbles_is_refused(name: str, clip: Clip, tmp_path: Path) -> None:
-    pytest.importorskip("decord")
+    pytest.importorskip("decord", reason="decord has no wheel for this platform")
     path = write(tmp_path / name, clip)
     with pytest.raises(VideoError, match=r"decord garbles videos .* use the decoder 'pyav'"):
         DecordDecoder(path, VideoSettings())

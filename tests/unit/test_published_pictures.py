@@ -20,7 +20,7 @@ SIZES = [((37, 53), (80, 131)), ((90, 160), (41, 77)), ((40, 9), (3, 9)), ((5, 7
 
 @pytest.mark.parametrize(("before", "after"), SIZES)
 def test_resizing_is_pillows(before: tuple[int, int], after: tuple[int, int]) -> None:
-    image = pytest.importorskip("PIL.Image")
+    image = pytest.importorskip("PIL.Image", reason="what is compared with")
     pixels = np.random.default_rng(0).integers(0, 256, (*before, 3), np.uint8)
     wanted = np.asarray(image.fromarray(pixels).resize(after[::-1], image.Resampling.BILINEAR))
     seen = resize(torch.from_numpy(pixels).permute(2, 0, 1), after).permute(1, 2, 0)

@@ -65,7 +65,7 @@ def transformers() -> Any:  # noqa: ANN401 - its types are partial
         PluginError: it cannot be imported, or scipy, which its Mask2Former asks for.
     """
     try:
-        import scipy  # noqa: F401
+        import scipy  # noqa: F401 - only to see that it is there
         import transformers as package
     except ImportError as error:
         raise PluginError(
