@@ -12,7 +12,7 @@ from mmras_stream.inference.device import chosen_device, chosen_precision
 from mmras_stream.inference.host_memory import keep_freed_memory
 from mmras_stream.inference.published import (
     EXTRA_CLASSES,
-    FAST_STRIDE,
+    MASK_STRIDE,
     MEAN,
     STD,
     Colour,
@@ -75,7 +75,7 @@ class MaskPredictor:
             batch.width,
             short_edge=self.short_edge,
             long_edge=self.long_edge,
-            step=FAST_STRIDE if self.fast else 1,
+            step=MASK_STRIDE if self.fast else 1,
         )
 
 

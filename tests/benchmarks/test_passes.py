@@ -12,16 +12,19 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
+
+from mmras_stream.inference.device import chosen_precision
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
 
 TESTS = Path(__file__).parents[1]
 KINDS = ("exact", "fast", "transformers")
 ROUNDS = 4
+CPU = torch.device("cpu")
 
 
 @contextmanager
@@ -83,10 +86,11 @@ def test_a_pass_takes_a_fraction_of_the_time_of_transformers(tmp_path: Path) -> 
     }
     print({" ".join(key): round(ratio, 2) for key, ratio in ratios.items()})
     scores = [np.load(tmp_path / f"{kind}.npy") for kind in ("exact", "fast")]
-    enlarged = cv2.resize(scores[1], scores[0].shape[::-1], interpolation=cv2.INTER_LINEAR)
-    correlation = rank_correlation(scores[0], enlarged)
+    correlation = rank_correlation(*scores)
     print(f"rank correlation of fast and exact scores {correlation:.5f}")
     assert ratios["exact", "wall"] >= 1.7
+    # without bfloat16 instructions it is hardly faster than exact
+    assert ratios["fast", "wall"] >= (3.4 if chosen_precision("auto", CPU) == torch.bfloat16 else 2)
     assert correlation >= 0.999
 
 
