@@ -8,7 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmras_stream.training.recipe import Recipe, Source, load_recipe
+from mmras_stream.training.recipe import Recipe, Source
+from mmras_stream.training.recipe_file import load_recipe
 
 ROAD, SKY = 0, 6
 
@@ -36,7 +37,7 @@ def write_pictures(folder: Path) -> Path:
 def small_recipe() -> Recipe:
     """Return the recipe of the embedded weights, shrunk to these pictures."""
     shipped = load_recipe("embedded")
-    source = Source("tiny", "images", "labels", tuple(range(7)), share=1.0)
+    source = Source("tiny", "images", "labels", shipped.drawn.label_names, share=1.0)
     schedule = replace(shipped.schedule, batch_size=2, crop_height=64, crop_width=96)
     stage = replace(shipped.stages[0], steps=6, minutes=60.0)
     style = replace(shipped.augmentation, width_range=(96, 200))
@@ -45,6 +46,8 @@ def small_recipe() -> Recipe:
         schedule=schedule,
         stages=(stage,),
         augmentation=style,
+        network=replace(shipped.network, stem_width=8, widths=(8, 16, 16), fused_width=16),
         sources=(source,),
+        drives=(),
         drawn=replace(shipped.drawn, share=0.0),
     )

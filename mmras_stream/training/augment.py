@@ -71,6 +71,8 @@ def park_bonnet(image: Image, labels: Labels, rng: np.random.Generator) -> None:
             cover = cover + ((mask - below).clip(0, 1) * rng.uniform(20, 160))[..., None]
         image[:] = (image + (cover.clip(0, 255) - image) * mask[..., None]).astype(np.uint8)
         labels[mask > 0.5] = CLASSLESS
+        if rng.random() < 0.5:
+            _ornament(image, labels, mask > 0.5, rng)
         rise, shine = rise * (0.3 + 0.5 * share), shine * 0.3
 
 
@@ -84,9 +86,79 @@ def _dome(
     return mask
 
 
+def _ornament(
+    image: Image, labels: Labels, bonnet: npt.NDArray[np.bool_], rng: np.random.Generator
+) -> None:
+    """Put an emblem, a washer or a wiper on a bonnet, or a sticker low on the windscreen."""
+    height, width = labels.shape
+    cols = np.flatnonzero(bonnet.any(axis=0))
+    if not cols.size:
+        return
+    col = int(cols[rng.integers(cols.size)])
+    row = int(np.argmax(bonnet[:, col])) + round(rng.uniform(-0.03, 0.05) * height)
+    size = rng.uniform(0.01, 0.04) * width
+    shape = np.zeros((height, width), np.float32)
+    angle, kind = float(rng.uniform(0, 180)), rng.integers(3)
+    if kind == 0:
+        axes = (max(1, round(size)), max(1, round(size * rng.uniform(0.3, 1))))
+        cv2.ellipse(shape, (col, row), axes, angle, 0, 360, 1.0, -1, cv2.LINE_AA)
+    elif kind == 1:
+        corners = np.array([col, row]) + rng.uniform(-size, size, (int(rng.integers(3, 6)), 2))
+        cv2.fillConvexPoly(shape, cv2.convexHull(corners.astype(np.int32)), 1.0, cv2.LINE_AA)
+    else:
+        reach = rng.uniform(0.1, 0.5) * width * np.array([1, rng.uniform(-0.25, 0.05)])
+        end = (int(col + reach[0]), int(row + reach[1]))
+        cv2.line(shape, (col, row), end, 1.0, int(rng.integers(1, 5)), cv2.LINE_AA)
+    colour = rng.uniform(0, 255) + rng.normal(0, 40, 3)
+    image[:] = (image + (colour.clip(0, 255) - image) * shape[..., None]).astype(np.uint8)
+    labels[shape > 0.3] = CLASSLESS
+
+
+def scatter_leaves(image: Image, road: npt.NDArray[np.bool_], rng: np.random.Generator) -> None:
+    """Strew a patch of the road with leaves, dirt or gravel, small and flat."""
+    places = np.argwhere(road)
+    if not places.size:
+        return
+    height, width = road.shape
+    centre = places[rng.integers(len(places))]
+    reach = np.array([rng.uniform(0.02, 0.12) * height, rng.uniform(0.05, 0.35) * width])
+    count = int(rng.integers(20, 250))
+    spots = (centre + rng.normal(0, 1, (count, 2)) * reach).astype(int)
+    tones = np.array([(150, 105, 50), (110, 80, 45), (170, 140, 60), (90, 85, 75), (60, 55, 50)])
+    tone = tones[rng.integers(len(tones))]
+    strewn: Image = image.copy()
+    for row, col in spots:
+        size = max(1.0, (row / height) ** 2 * rng.uniform(1, 5))
+        colour = (tone + rng.normal(0, 22, 3)).clip(0, 255)
+        axes = (max(1, round(size)), max(1, round(size * 0.5)))
+        cv2.ellipse(strewn, (int(col), int(row)), axes, 0, 0, 360, colour.tolist(), -1)
+    image[road] = strewn[road]
+
+
+def wet_road(
+    image: Image, road: npt.NDArray[np.bool_], horizon: float, rng: np.random.Generator
+) -> None:
+    """Let the road mirror what stands above the horizon, smeared downwards."""
+    height = image.shape[0]
+    rows = (2 * horizon - np.arange(height)).clip(0, height - 1).astype(int)
+    mirrored = cv2.blur(image[rows], (3, max(3, round(0.12 * height))))
+    shine = rng.uniform(0.15, 0.55)
+    film = cv2.GaussianBlur(road.astype(np.float32), (0, 0), 2)[..., None] * shine
+    if rng.random() < 0.5:  # puddles in place of a film
+        grain = rng.standard_normal((6, 8), np.float32)
+        film = (
+            film
+            * (cv2.resize(grain, road.shape[::-1], interpolation=cv2.INTER_CUBIC) > 0.3)[..., None]
+        )
+    image[:] = (image + (mirrored * 0.95 - image) * film).clip(0, 255).astype(np.uint8)
+
+
 def reflect_in_windscreen(image: Image, rng: np.random.Generator) -> None:
     """Lay one to three pale streaks and blots over the picture, as glass does."""
     height, width = image.shape[:2]
+    if rng.random() < 0.4:
+        _reflect_dashboard(image, rng)
+        return
     veil: npt.NDArray[np.float32] = np.zeros((height, width), np.float32)
     for _ in range(rng.integers(1, 4)):
         foot, lean = rng.uniform(0, width), rng.uniform(-0.15, 0.15) * width
@@ -99,6 +171,20 @@ def reflect_in_windscreen(image: Image, rng: np.random.Generator) -> None:
     image[:] = (image + (rng.uniform(150, 255, 3) - image) * soft).astype(np.uint8)
 
 
+def _reflect_dashboard(image: Image, rng: np.random.Generator) -> None:
+    """Add the light of a dashboard to the lower part: folds, vents, a sheet of paper."""
+    height, width = image.shape[:2]
+    glow = np.zeros((height, width), np.float32)
+    for _ in range(rng.integers(2, 7)):
+        corner = rng.uniform([0, 0.45 * height], [width, height])
+        size = rng.uniform([0.05 * width, 0.02 * height], [0.5 * width, 0.25 * height])
+        turned = cv2.boxPoints((corner.tolist(), size.tolist(), float(rng.uniform(-20, 20))))
+        cv2.fillPoly(glow, [turned.astype(np.int32)], float(rng.uniform(0.1, 1)), cv2.LINE_AA)
+    soft = cv2.GaussianBlur(glow, (0, 0), rng.uniform(1, 6))[..., None]
+    light = soft * rng.uniform(15, 70) * (1 + rng.normal(0, 0.08, 3))
+    image[:] = (image + light).clip(0, 255).astype(np.uint8)
+
+
 def stamp_text(image: Image, labels: Labels, rng: np.random.Generator) -> None:
     """Write date, time and speed near an edge, as recorders do; the letters have no class."""
     height, width = labels.shape
@@ -107,7 +193,7 @@ def stamp_text(image: Image, labels: Labels, rng: np.random.Generator) -> None:
     text = rng.choice(
         [f"{date} {clock}:{digits[10:12]}", f"{digits[:2]} KM/H N{digits[2:8]}", date]
     )
-    scale, thick = rng.uniform(0.25, 0.6), int(rng.integers(1, 3))
+    scale, thick = rng.uniform(0.25, 0.9), int(rng.integers(1, 3))
     row = rng.choice([rng.uniform(0.04, 0.1), rng.uniform(0.9, 0.99)]) * height
     place = (int(rng.uniform(-0.1, 0.7) * width), int(row))
     bright = [(255, 255, 255), (255, 230, 60), (250, 120, 40), (230, 250, 230)]

@@ -4,21 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mmras_stream.model import load_model
 from mmras_stream.models.checkpoint import read_card, rewrite_card
 from mmras_stream.pipeline import results
 from mmras_stream.scoring.calibration import ScoreHistogram
-from mmras_stream.settings import ModelSettings, ProposalSettings, Settings
+from mmras_stream.settings import ModelSettings, ProposalSettings, Settings, VideoSettings
+from mmras_stream.training.recipe import Recipe
 
 FALSE_AREA = 4e-4
 """Share of the places of anomaly-free drives that may lie above the threshold."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A drive, or what comes after some seconds of it."""
+
+    path: Path
+    start_seconds: float | None = None
+
+
+def unseen_stretches(recipe: Recipe, data: Path) -> list[Stretch]:
+    """Return what is left of the drives of a recipe beyond what it learns from."""
+    return [
+        Stretch(data / drive.video, drive.end_seconds)
+        for drive in recipe.drives
+        if drive.end_seconds is not None
+    ]
+
+
 def calibrate_weights(
-    weights: Path, drives: Sequence[Path], *, false_area: float = FALSE_AREA
+    weights: Path, drives: Sequence[Stretch], *, false_area: float = FALSE_AREA
 ) -> Generator[Path, None, None]:
     """Set the threshold in a weights file so that `false_area` of the drives lies above it.
 
@@ -34,15 +52,17 @@ def calibrate_weights(
     model = load_model(settings)
     histogram = ScoreHistogram()
     for drive in drives:
-        with closing(results(drive, settings, model=model)) as frames:
+        part = replace(settings, video=VideoSettings(start_seconds=drive.start_seconds))
+        with closing(results(drive.path, part, model=model)) as frames:
             for result in frames:
                 histogram.add(result.anomaly_map.scores)
-        yield drive
+        yield drive.path
     threshold = histogram.threshold(false_area)
     card = read_card(weights)
     record = {
         "false_area": false_area,
-        "drives": [drive.stem for drive in drives],
+        "drives": [drive.path.stem for drive in drives],
+        "start_seconds": [drive.start_seconds or 0.0 for drive in drives],
         "score": asdict(settings.score),
         "temporal": asdict(settings.temporal),
         "input_width": model_settings.input_width,

@@ -42,7 +42,7 @@ class Crop:
     image: Image
     """(H, W, 3)."""
     classes: npt.NDArray[np.int64]
-    """(H / 4, W / 4), 255 where the class is not known."""
+    """(H / 4, W / 4), classes and groups, 255 where neither is known."""
     outliers: npt.NDArray[np.float32]
     """(H / 4, W / 4), 1 strange, 0 ordinary, -1 not known."""
     weights: npt.NDArray[np.float32]
@@ -61,6 +61,20 @@ class Composition:
     """(H, W), of the outlier loss."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _View:
+    """A picture scaled, perhaps mirrored, and cut to the size of a crop."""
+
+    image: Image
+    labels: Labels
+    horizon: float
+    """Row."""
+    vanishing: float
+    """Column of the picture's middle."""
+    enlargement: float
+    """Pixels of the crop for one of the picture."""
+
+
 class CropSource:
     """Makes the n-th crop of a recipe, the same on every call.
 
@@ -75,7 +89,7 @@ class CropSource:
         if not sources:
             kept = "with validation = true " if validation else ""
             raise SettingsError(f"the recipe has no [[sources]] {kept}to cut crops from")
-        self._groups = [load_source(source, data) for source in sources]
+        self._groups = [load_source(recipe, source, data) for source in sources]
         self._shares = [source.share for source in sources]
         self._labelled = [picture for group in self._groups for picture in group]
         self._textures = [picture.image for picture in self._labelled]
@@ -87,6 +101,7 @@ class CropSource:
             raise SettingsError(
                 f"the recipe names a kind of thing {unknown[0]!r}; known: {', '.join(KINDS)}"
             )
+        self._inliers = [recipe.label_number(name) for name in how.inliers]
         cutouts = outliers.load_cutouts(data / how.cutouts)
         held = max(1, round(how.held_out * len(cutouts)))
         order = np.random.default_rng(recipe.seed).permutation(len(cutouts))
@@ -103,14 +118,19 @@ class CropSource:
         shares = np.array(self._shares)
         group = self._groups[rng.choice(len(shares), p=shares / shares.sum())]
         picture = group[rng.integers(len(group))]
-        image, labels, horizon, vanishing = self._cut(picture, rng)
+        view = self._cut(picture, rng)
+        image, labels, horizon = view.image, view.labels, view.horizon
         weights = np.ones(labels.shape, np.float32)
         style = self._recipe.augmentation
         if rng.random() < style.shadow:
             augment.cast_shadow(image, rng)
         if rng.random() < style.marking:
-            augment.paint_marking(image, _ground(labels), horizon, vanishing, rng)
-        self._paste_things(image, labels, weights, horizon, rng)
+            augment.paint_marking(image, _ground(labels), horizon, view.vanishing, rng)
+        if rng.random() < style.leaves:
+            augment.scatter_leaves(image, _ground(labels), rng)
+        if rng.random() < style.wet:
+            augment.wet_road(image, _ground(labels), horizon, rng)
+        self._paste_things(view, weights, rng)
         image = augment.weathered(image, horizon, style, rng)
         if rng.random() < style.bonnet:
             augment.park_bonnet(image, labels, rng)
@@ -131,10 +151,8 @@ class CropSource:
             self._groups.append(load_drive(drive, data))
             self._shares.append(drive.share)
 
-    def _cut(
-        self, picture: Picture, rng: np.random.Generator
-    ) -> tuple[Image, Labels, float, float]:
-        """Scale, mirror and crop in one step; returns the horizon's row and its middle column."""
+    def _cut(self, picture: Picture, rng: np.random.Generator) -> _View:
+        """Scale, mirror and crop in one step."""
         schedule = self._recipe.schedule
         height, width = picture.labels.shape
         low, high = self._recipe.augmentation.width_range
@@ -152,29 +170,25 @@ class CropSource:
         labels = cv2.warpAffine(
             _marked(picture), matrix, size, flags=cv2.INTER_NEAREST, borderValue=(IGNORE,)
         )
-        horizon = picture.horizon * height * down + top
-        return (
+        return _View(
             np.asarray(image, np.uint8),
             np.asarray(labels, np.uint8),
-            horizon,
-            left + across * width / 2,
+            horizon=picture.horizon * height * down + top,
+            vanishing=left + across * width / 2,
+            enlargement=across,
         )
 
     def _paste_things(
-        self,
-        image: Image,
-        labels: Labels,
-        weights: npt.NDArray[np.float32],
-        horizon: float,
-        rng: np.random.Generator,
+        self, view: _View, weights: npt.NDArray[np.float32], rng: np.random.Generator
     ) -> None:
+        image, labels, horizon = view.image, view.labels, view.horizon
         how = self._recipe.outliers
         ground = _ground(labels)
         supply = Supply(self._cutouts, self._textures, image, ground)
         things: list[Cutout] = []
         if rng.random() < how.inlier_probability:
             other = self._labelled[rng.integers(len(self._labelled))]
-            ordinary = outliers.inlier_cutout(other.image, _marked(other), rng)
+            ordinary = outliers.inlier_cutout(other.image, _marked(other), self._inliers, rng)
             things += [ordinary] if ordinary is not None else []
         if rng.random() < how.probability:
             things += [self._strange(supply, rng) for _ in range(rng.integers(1, how.most + 1))]
@@ -183,7 +197,8 @@ class CropSource:
             foot = _foot(ground, horizon, how, rng)
             tall = np.exp(rng.uniform(low, high)) * (foot[0] - horizon)
             height = float(np.clip(tall, how.least_height, 0.9 * labels.shape[0]))
-            outliers.paste(image, labels, weights, thing, foot=foot, height=height, rng=rng)
+            soft = outliers.softened(thing, height, view.enlargement * rng.uniform(0, 1.2))
+            outliers.paste(image, labels, weights, soft, foot=foot, height=height, rng=rng)
 
     def _strange(self, supply: Supply, rng: np.random.Generator) -> Cutout:
         shares = np.array(list(self._kinds.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,12 @@ from mmras_stream.errors import DataError
 from mmras_stream.pipeline import open_decoder
 from mmras_stream.settings import VideoSettings
 from mmras_stream.training.outliers import CLASSLESS, GROUND, IGNORE, OUTLIER, Labels
-from mmras_stream.training.recipe import Drive, Recipe, Source, listed_pairs
+from mmras_stream.training.recipe import Drive, Recipe, Source
 from mmras_stream.types import Image
 from mmras_stream.video.colour import to_rgb
 
 DRIVABLE = 0
+"""The first class of every recipe."""
 
 WIDEST = 960
 """Pixels; wider frames of a drive are made smaller, since crops never need them so large."""
@@ -30,22 +32,34 @@ class Picture:
 
     image: Image
     labels: Labels
-    """Class, `IGNORE`, or `OUTLIER` where the picture shows something strange itself."""
+    """Class, group, `IGNORE`, or `OUTLIER` where the picture shows something strange itself."""
     doubtful: npt.NDArray[np.bool_] | None
     horizon: float
     """Row of the horizon as a share of the height, judged by where the road begins."""
 
 
-def load_source(source: Source, data: Path) -> list[Picture]:
+def load_source(recipe: Recipe, source: Source, data: Path) -> list[Picture]:
     """Read every picture of a source with its labels.
 
     Raises:
         DataError: a picture is missing, unreadable, or of another size than its labels.
     """
-    return [_load_pair(source, *pair) for pair in listed_pairs(source, data)]
+    table = _label_table(recipe, source.label_names)
+    wide = source.wide_is_doubtful
+    doubtful = None if wide is None else recipe.label_number(wide)
+    return [_load_pair(source, table, doubtful, *pair) for pair in listed_pairs(source, data)]
 
 
-def _load_pair(source: Source, path: Path, label_path: Path) -> Picture:
+def _label_table(recipe: Recipe, names: Sequence[str]) -> Labels:
+    """Return what each value of a label picture becomes."""
+    table = np.full(256, IGNORE, np.uint8)
+    table[: len(names)] = [recipe.label_number(name) for name in names]
+    return table
+
+
+def _load_pair(
+    source: Source, table: Labels, doubtful: int | None, path: Path, label_path: Path
+) -> Picture:
     picture, labels = cv2.imread(str(path)), cv2.imread(str(label_path), cv2.IMREAD_UNCHANGED)
     if picture is None or labels is None:
         raise DataError(f"source {source.name!r}: cannot read {path} or {label_path}")
@@ -54,18 +68,16 @@ def _load_pair(source: Source, path: Path, label_path: Path) -> Picture:
             f"source {source.name!r}: {path.name} is {picture.shape[1]}x{picture.shape[0]}, "
             f"its labels have shape {labels.shape}"
         )
-    table = np.full(256, IGNORE, np.uint8)
-    table[: len(source.labels_to_classes)] = source.labels_to_classes
     classes = table[labels]
     image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(np.uint8)
-    doubtful = _wide_regions(classes, source.wide_class_is_doubtful)
-    return Picture(image, classes, doubtful, _horizon(classes))
+    return Picture(image, classes, _wide_regions(classes, doubtful), _horizon(classes))
 
 
 def load_drawn(recipe: Recipe) -> list[Picture]:
     """Draw the scenes of a recipe; three in four hold something strange."""
     from mmras_stream.synthetic.scene import RoadScene, SceneSettings
 
+    table = _label_table(recipe, recipe.drawn.label_names)
     pictures = []
     for scene_number in range(recipe.drawn.scenes):
         obstacle = None if scene_number % 4 == 0 else "auto"
@@ -74,7 +86,7 @@ def load_drawn(recipe: Recipe) -> list[Picture]:
         numbers = np.linspace(0, len(scene) - 1, recipe.drawn.frames_per_scene).astype(int)
         for number in numbers:
             drawn = scene.frame(int(number))
-            labels = drawn.labels.copy()
+            labels = table[drawn.labels]
             labels[drawn.obstacle_mask] = OUTLIER
             pictures.append(Picture(drawn.image, labels, None, _horizon(labels)))
     return pictures
@@ -124,3 +136,21 @@ def _wide_regions(labels: Labels, label: int | None) -> npt.NDArray[np.bool_] | 
     wide = stats[:, cv2.CC_STAT_WIDTH] > 0.9 * stats[:, cv2.CC_STAT_HEIGHT]
     wide[0] = False
     return np.asarray(wide[regions], np.bool_)
+
+
+def listed_pairs(source: Source, data: Path) -> list[tuple[Path, Path]]:
+    """Return the paths of each picture of a source and of its labels, sorted by name.
+
+    Raises:
+        DataError: a folder is missing or empty, or a picture has no labels.
+    """
+    folder, labels = data / source.images, data / source.labels
+    if not folder.is_dir():
+        raise DataError(f"source {source.name!r}: no folder {folder}; is --data right?")
+    pairs = [(path, labels / f"{path.stem}.png") for path in sorted(folder.iterdir())]
+    if not pairs:
+        raise DataError(f"source {source.name!r}: {folder} is empty")
+    for path, label in pairs:
+        if not label.is_file():
+            raise DataError(f"source {source.name!r}: {path.name} has no labels at {label}")
+    return pairs

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmras_stream.errors import CheckpointError
+from mmras_stream.inference.device import chosen_precision
 from mmras_stream.models.checkpoint import WeightsCard, load_network, read_card, save_weights
-from mmras_stream.models.compact import CompactConfig, CompactNetwork
+from mmras_stream.models.compact import CompactNetwork
 from mmras_stream.prefetching import prefetch
 from mmras_stream.training.batches import Batch, collate
 from mmras_stream.training.data import CropSource
@@ -73,6 +74,7 @@ class Trainer:
         self._recipe = recipe
         self._out = out
         self._device = torch.device(device)
+        self._precision = chosen_precision("auto", self._device)
         self._crops = CropSource(recipe, data)
         self._start = start
         torch.manual_seed(recipe.seed)
@@ -159,6 +161,10 @@ class Trainer:
         self._network.requires_grad_(learns != OUTLIERS).train(learns != OUTLIERS)
         for part in parts:
             part.requires_grad_(learns != CLASSES).train(learns != CLASSES)
+        if self._stage.frozen_norms:
+            for module in self._network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
         self._optimizer = self._new_optimizer()
 
     def _new_optimizer(self) -> torch.optim.AdamW:
@@ -207,14 +213,20 @@ class Trainer:
     def _loss_of(self, batch: Batch) -> Tensor:
         pixels, classes, outliers, weights = batch
         stage, how = self._stage, self._recipe.loss
-        output = self._network(pixels)
+        with torch.autocast(
+            self._device.type, self._precision, enabled=self._precision == torch.bfloat16
+        ):
+            output = self._network(pixels)
+        groups = self._recipe.group_numbers
         if stage.learns == CLASSES:
-            return class_loss(output, classes)
+            return class_loss(output, classes, groups)
         logits = output.outlier_logits.float()
         total = outlier_loss(logits, outliers, weights, how)
         if stage.ranking > 0:
             total = total + stage.ranking * ranking_loss(logits, outliers, margin=how.margin)
-        return total + class_loss(output, classes) if stage.learns == EVERYTHING else total
+        if stage.learns != EVERYTHING:
+            return total
+        return total + class_loss(output, classes, groups)
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -275,7 +287,7 @@ class Trainer:
 
 def _first_network(recipe: Recipe, start: Path | None) -> CompactNetwork:
     if start is None:
-        return CompactNetwork(CompactConfig(classes=recipe.classes))
+        return CompactNetwork(recipe.network)
     network, _ = load_network(start)
     if network.config.classes != recipe.classes:
         raise CheckpointError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from torch import Tensor
@@ -15,11 +17,29 @@ HARDEST = 256
 """Places of each sort and picture that are compared."""
 
 
-def class_loss(output: SegmentationOutput, classes: Tensor) -> Tensor:
-    """Cross-entropy of the classes (N, h, w) int64, 255 not counted; 0 where none counts."""
-    known = (classes != IGNORE).sum().clamp(min=1)
-    scores = output.class_scores.float()
-    return F.cross_entropy(scores, classes, ignore_index=IGNORE, reduction="sum") / known
+def class_loss(
+    output: SegmentationOutput, labels: Tensor, groups: Sequence[Sequence[int]] = ()
+) -> Tensor:
+    """Cross-entropy of classes and, where only that is known, of groups of classes.
+
+    The probability of a group is the sum of those of its classes, so that data sets with labels
+    of different granularity teach one network.
+
+    Args:
+        output: Class scores (N, K, h, w).
+        labels: (N, h, w) int64: a class 0..K-1, K + the number of a group, or 255, not counted.
+        groups: The classes of each.
+
+    Returns:
+        The mean over the places that count; 0 where none does.
+    """
+    known = (labels != IGNORE).sum().clamp(min=1)
+    logs = F.log_softmax(output.class_scores.float(), 1)
+    sums = [logs[:, list(group)].logsumexp(1, keepdim=True) for group in groups]
+    return (
+        F.nll_loss(torch.cat([logs, *sums], 1), labels, ignore_index=IGNORE, reduction="sum")
+        / known
+    )
 
 
 def outlier_loss(logits: Tensor, outliers: Tensor, weights: Tensor, how: Loss) -> Tensor:

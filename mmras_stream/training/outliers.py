@@ -8,7 +8,8 @@ horizon is h / c * r pixels tall.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +73,17 @@ def load_cutouts(folder: Path) -> list[Cutout]:
     return cutouts
 
 
-def inlier_cutout(image: Image, labels: Labels, rng: np.random.Generator) -> Cutout | None:
-    """Cut one vehicle, person or roadside thing out of a labelled picture, if there is any."""
-    kinds = [2, 3, 3, 4]
-    label = int(kinds[rng.integers(len(kinds))])
+def inlier_cutout(
+    image: Image, labels: Labels, kinds: Sequence[int], rng: np.random.Generator
+) -> Cutout | None:
+    """Cut one region with a label of `kinds` out of a picture, if there is any.
+
+    Now and then its middle wears a signal colour, as people at work on a road do.
+    """
+    present = [kind for kind in kinds if (labels == kind).any()]
+    if not present:
+        return None
+    label = int(present[rng.integers(len(present))])
     count, regions, stats, _ = cv2.connectedComponentsWithStats((labels == label).astype(np.uint8))
     large = [i for i in range(1, count) if stats[i][4] > 250]
     if not large:
@@ -83,7 +91,26 @@ def inlier_cutout(image: Image, labels: Labels, rng: np.random.Generator) -> Cut
     chosen = large[rng.integers(len(large))]
     x, y, w, h, _ = (int(v) for v in stats[chosen])
     box = np.s_[y : y + h, x : x + w]
-    return Cutout(image[box], (regions[box] == chosen).astype(np.float32), label)
+    thing = image[box].copy()
+    if rng.random() < 0.12:
+        vest = thing[int(0.2 * h) : max(int(0.55 * h), 1)]
+        grey = vest.mean(axis=2, keepdims=True) / 160
+        signal = np.array([(230, 250, 40), (255, 120, 20)][rng.integers(2)], np.float32)
+        vest[:] = np.clip(signal * grey, 0, 255).astype(np.uint8)
+    return Cutout(thing, (regions[box] == chosen).astype(np.float32), label)
+
+
+def softened(thing: Cutout, height: float, enlargement: float) -> Cutout:
+    """Return the thing as blurred as a picture that was enlarged so many times.
+
+    Otherwise it would be the one sharp place of the picture, and be known by that.
+    """
+    stretch = height / thing.image.shape[0]
+    if enlargement <= 1 or stretch >= enlargement:
+        return thing
+    sigma = 0.45 * float(np.sqrt(enlargement**2 - min(stretch, 1) ** 2)) / stretch
+    image = np.asarray(cv2.GaussianBlur(thing.image, (0, 0), sigma), np.uint8)
+    return replace(thing, image=image)
 
 
 def paste(
@@ -126,7 +153,7 @@ def paste(
     region[(alpha > 0.08) & ~core] = IGNORE
     region[core] = thing.label
     if thing.label == OUTLIER and core.any():
-        weights[there][core] = float(np.clip((400 / core.sum()) ** 0.5, 0.6, 3.0))
+        weights[there][core] = float(np.clip((400 / core.sum()) ** 0.5, 0.8, 3.0))
 
 
 def _matched(

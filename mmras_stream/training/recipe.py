@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
-from importlib.resources import files
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from mmras_stream.errors import DataError, SettingsError
-
-SectionT = TypeVar("SectionT")
-
+from mmras_stream.errors import SettingsError
+from mmras_stream.models.compact import CompactConfig
 
 CLASSES, OUTLIERS, EVERYTHING = "classes", "outliers", "everything"
+
+IGNORED = "ignore"
+"""Name for labels that say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +40,11 @@ class Stage:
     learning_rate: float
     ranking: float = 0.0
     """Weight of the part of the loss that ranks strange places above ordinary ones."""
+    frozen_norms: bool = False
+    """Keep the statistics of batch normalisation as they are, as a short stage should."""
 
     def __post_init__(self) -> None:
-        _known(self.learns, (CLASSES, OUTLIERS, EVERYTHING), f"stage {self.name!r}: learns")
+        check_known(self.learns, (CLASSES, OUTLIERS, EVERYTHING), f"stage {self.name!r}: learns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,10 @@ class Augmentation:
     """Drops on the glass."""
     motion: float = 0.0
     """Blur along the way things move."""
+    leaves: float = 0.0
+    """Patches of leaves and dirt on the road."""
+    wet: float = 0.0
+    """A road that mirrors what stands on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,10 @@ class Outliers:
     """Share of each kind of thing of `things.KINDS`."""
     on_road: float
     inlier_probability: float
+    """Of a crop to get ordinary things from another picture, pasted alike."""
+    inliers: tuple[str, ...]
+    """Names of the labels that such things are cut out by; name one twice and it comes twice as
+    often."""
     height_range: tuple[float, float] = (0.1, 1.4)
     """Of a thing, as shares of how far below the horizon it stands."""
     least_height: float = 6.0
@@ -107,11 +115,12 @@ class Source:
     name: str
     images: str
     labels: str
-    labels_to_classes: tuple[int, ...]
-    """Class for each label value; 255 leaves it out of the loss, as it does higher values."""
+    label_names: tuple[str, ...]
+    """Class or group for each label value; "ignore" leaves it out of the loss, as it does higher
+    values."""
     share: float
-    wide_class_is_doubtful: int | None = None
-    """A class whose regions wider than tall say nothing about being ordinary."""
+    wide_is_doubtful: str | None = None
+    """A class or group whose regions wider than tall say nothing about being ordinary."""
     validation: bool = False
     """Never learnt from; validation pictures are made of these sources alone."""
 
@@ -136,6 +145,8 @@ class Drawn:
     share: float
     scenes: int
     frames_per_scene: int
+    label_names: tuple[str, ...]
+    """Class or group for each of `scene.LABEL_NAMES`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +154,7 @@ class Recipe:
     """All of a training run."""
 
     seed: int
-    classes: tuple[str, ...]
+    network: CompactConfig
     schedule: Schedule
     augmentation: Augmentation
     outliers: Outliers
@@ -152,6 +163,32 @@ class Recipe:
     drawn: Drawn
     stages: tuple[Stage, ...]
     drives: tuple[Drive, ...] = ()
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Names for several classes together, as data sets of coarser labels know them."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the network tells apart; the first is what can be driven on."""
+        return self.network.classes
+
+    @property
+    def group_numbers(self) -> tuple[tuple[int, ...], ...]:
+        """Numbers of the classes in each group."""
+        return tuple(
+            tuple(self.classes.index(name) for name in names) for names in self.groups.values()
+        )
+
+    def label_number(self, name: str) -> int:
+        """Return the number of a class, or of a group, which are counted after the classes.
+
+        Raises:
+            SettingsError: there is neither.
+        """
+        if name == IGNORED:
+            return 255
+        names = (*self.classes, *self.groups)
+        check_known(name, names, "class or group")
+        return names.index(name)
 
     def lasting(self, minutes: float) -> Recipe:
         """Return the recipe with its stages stretched or shortened to `minutes` in all."""
@@ -166,7 +203,7 @@ class Recipe:
             SettingsError: it has no such stage.
         """
         for name in names:
-            _known(name, [stage.name for stage in self.stages], "stage")
+            check_known(name, [stage.name for stage in self.stages], "stage")
         return replace(self, stages=tuple(s for s in self.stages if s.name in names))
 
     def to_dict(self) -> dict[str, Any]:  # Any: JSON values
@@ -174,68 +211,9 @@ class Recipe:
         return asdict(self)
 
 
-def load_recipe(name: str | Path) -> Recipe:
-    """Read a recipe from a TOML file, or one that ships with the library by its name.
-
-    >>> load_recipe("embedded").classes[0]
-    'drivable'
-
-    Raises:
-        SettingsError: there is no such recipe, or a key in it is missing or unknown.
-    """
-    shipped = files("mmras_stream.training") / "recipes" / f"{name}.toml"
-    try:
-        text = shipped.read_text("utf-8") if shipped.is_file() else Path(name).read_text("utf-8")
-        values = tomllib.loads(text)
-    except OSError as error:
-        raise SettingsError(
-            f"no recipe {str(name)!r}: neither a file nor shipped with the library; "
-            "try 'embedded' or 'staged'"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{name} is not TOML: {error}") from error
-    for key, kind in (("sources", Source), ("stages", Stage), ("drives", Drive)):
-        values[key] = tuple(_section(kind, v, key) for v in values.get(key, ()))
-    if not values["stages"]:
-        raise SettingsError(f"{name} has no [[stages]], so there is nothing to train")
-    for section in (Schedule, Augmentation, Outliers, Loss, Drawn):
-        key = section.__name__.lower()
-        values[key] = _section(section, values.get(key, {}), key)
-    return _section(Recipe, values, "the recipe")
-
-
-def listed_pairs(source: Source, data: Path) -> list[tuple[Path, Path]]:
-    """Return the paths of each picture of a source and of its labels, sorted by name.
-
-    Raises:
-        DataError: a folder is missing or empty, or a picture has no labels.
-    """
-    folder, labels = data / source.images, data / source.labels
-    if not folder.is_dir():
-        raise DataError(f"source {source.name!r}: no folder {folder}; is --data right?")
-    pairs = [(path, labels / f"{path.stem}.png") for path in sorted(folder.iterdir())]
-    if not pairs:
-        raise DataError(f"source {source.name!r}: {folder} is empty")
-    for path, label in pairs:
-        if not label.is_file():
-            raise DataError(f"source {source.name!r}: {path.name} has no labels at {label}")
-    return pairs
-
-
-def _known(name: str, names: Sequence[str], what: str) -> None:
+def check_known(name: str, names: Sequence[str], what: str) -> None:
+    """Raise `SettingsError` with a guess unless a name is one of those known."""
     if name not in names:
         guess = get_close_matches(name, names, n=1)
         hint = f"did you mean {guess[0]!r}?" if guess else f"known: {', '.join(names)}"
         raise SettingsError(f"{what} {name!r} is unknown; {hint}")
-
-
-def _section(kind: type[SectionT], values: dict[str, Any], where: str) -> SectionT:
-    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]  # only dataclasses come here
-    unknown = sorted(values.keys() - known)
-    if unknown:
-        raise SettingsError(f"{where}: unknown {unknown[0]!r}; known: {', '.join(sorted(known))}")
-    plain = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-    try:
-        return kind(**plain)
-    except TypeError as error:
-        raise SettingsError(f"{where}: {error}") from error

@@ -34,7 +34,24 @@ def texture_patch(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _cutout(supply: Supply, rng: np.random.Generator) -> Cutout:
-    return supply.cutouts[int(rng.integers(len(supply.cutouts)))]
+    """A photographed thing, longer or taller, paler, darker or of another tint."""
+    whole = supply.cutouts[int(rng.integers(len(supply.cutouts)))]
+    height, width = whole.alpha.shape
+    size = (max(2, round(width * float(np.exp(rng.uniform(-0.2, 0.2))))), height)
+    pixels = cv2.resize(whole.image, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    grey = pixels.mean(axis=2, keepdims=True)
+    pixels = grey + (pixels - grey) * rng.uniform(0.3, 1.3)
+    pixels = 128 + (pixels - 128) * rng.uniform(0.6, 1.1) + rng.normal(0, 18)
+    alpha = np.asarray(cv2.resize(whole.alpha, size), np.float32)
+    return Cutout(np.clip(pixels * rng.normal(1, 0.06, 3), 0, 255).astype(np.uint8), alpha)
+
+
+def _silhouette(supply: Supply, rng: np.random.Generator) -> Cutout:
+    """The outline of a cut-out, filled with something else."""
+    whole = supply.cutouts[int(rng.integers(len(supply.cutouts)))]
+    height, width = whole.alpha.shape
+    texture = cv2.resize(_foreign(supply, rng), (width, height), interpolation=cv2.INTER_AREA)
+    return Cutout(_shaded(_recoloured(np.asarray(texture, np.uint8), rng), rng), whole.alpha)
 
 
 def _shape(supply: Supply, rng: np.random.Generator) -> Cutout:
@@ -136,6 +153,7 @@ def _ring(supply: Supply, rng: np.random.Generator) -> Cutout:
 
 KINDS: dict[str, Callable[[Supply, np.random.Generator], Cutout]] = {
     "cutout": _cutout,
+    "silhouette": _silhouette,
     "shape": _shape,
     "box": _box,
     "blob": _blob,

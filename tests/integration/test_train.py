@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from pathlib import Path
 
 import cv2
@@ -15,21 +14,35 @@ from mmras_stream.evaluation.datasets import open_split
 from mmras_stream.models.checkpoint import read_card
 from mmras_stream.training.validation import PICTURES
 
-CHANGES = {
-    "steps = 100000": "steps = 4",
-    "batch_size = 16": "batch_size = 2",
-    "crop_height = 208": "crop_height = 64",
-    "crop_width = 320": "crop_width = 96",
-    "width_range = [320, 900]": "width_range = [96, 200]",
-    "share = 0.12": "share = 0.0",
-}
+TINY = """
+extends = "embedded"
+drives = []
+
+[schedule]
+batch_size = 2
+crop_height = 64
+crop_width = 96
+
+[[stages]]
+name = "whole"
+learns = "everything"
+minutes = 60.0
+steps = 4
+learning_rate = 1e-3
+
+[augmentation]
+width_range = [96, 200]
+
+[drawn]
+share = 0.0
+"""
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """The folders that the shipped recipe names, with two tiny pictures in each."""
     rng = np.random.default_rng(0)
-    for source in ("idd_lite/train", "camvid/train", "camvid/val"):
+    for source in ("idd_lite/train", "camvid/train", "camvid/val", "idd_lite/val", "camvid/test"):
         for part in ("images", "labels"):
             (tmp_path / source / part).mkdir(parents=True)
         for number in range(2):
@@ -47,12 +60,8 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
-    text = (files("mmras_stream.training") / "recipes" / "embedded.toml").read_text("utf-8")
-    for before, after in CHANGES.items():
-        assert before in text
-        text = text.replace(before, after)
     path = tmp_path / "tiny.toml"
-    path.write_text(text)
+    path.write_text(TINY)
     return path
 
 
@@ -101,8 +110,6 @@ def test_a_stage_that_the_recipe_lacks_is_named(data: Path, recipe: Path, tmp_pa
 
 
 def test_validation_pictures_can_be_evaluated(data: Path, recipe: Path, tmp_path: Path) -> None:
-    text = recipe.read_text()
-    recipe.write_text(text.replace('name = "camvid_val"', 'name = "camvid_val"\nvalidation = true'))
     folder = tmp_path / "paste-validation"
     command = ["train", str(recipe), "--data", str(data), "--validation-set", str(folder)]
     result = CliRunner().invoke(app, [*command, "--quiet"])

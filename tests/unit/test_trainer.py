@@ -14,7 +14,8 @@ from mmras_stream.models.checkpoint import load_network
 from mmras_stream.training.data import Crop, CropSource
 from mmras_stream.training.loop import Trainer
 from mmras_stream.training.losses import class_loss, outlier_loss, ranking_loss
-from mmras_stream.training.recipe import Loss, Recipe, Stage, load_recipe
+from mmras_stream.training.recipe import Loss, Recipe, Stage
+from mmras_stream.training.recipe_file import load_recipe
 from mmras_stream.types import SegmentationOutput
 from road_pictures import small_recipe, write_pictures
 
@@ -117,7 +118,7 @@ def test_a_crop_that_fails_stops_training_and_leaves_no_thread(
 
 
 def test_weights_of_other_classes_are_no_start(data: Path, recipe: Recipe, tmp_path: Path) -> None:
-    other = replace(recipe, classes=(*recipe.classes[:-1], "ceiling"))
+    other = replace(recipe, network=replace(recipe.network, classes=(*recipe.classes, "ceiling")))
     list(Trainer(other, data, tmp_path / "other.safetensors").run())
     with pytest.raises(CheckpointError, match=r"knows the classes .*ceiling; the recipe has"):
         Trainer(recipe, data, tmp_path / "w.safetensors", start=tmp_path / "other.safetensors")
@@ -181,7 +182,7 @@ def test_labels_of_another_size_are_named(data: Path, recipe: Recipe) -> None:
     ("change", "message"),
     [
         (("seed = 7", "sed = 7"), "unknown 'sed'; known"),
-        (("share = 0.55", "shard = 0.55"), "sources: unknown 'shard'"),
+        (("share = 0.42", "shard = 0.42"), "sources: unknown 'shard'"),
         (("dice = 0.5", ""), "loss: .*missing 1 required positional argument: 'dice'"),
         (("seed = 7", "seed ="), "is not TOML"),
         (("[[stages]]", "[[drives]]"), "drives: unknown 'learning_rate'"),
@@ -220,3 +221,48 @@ def test_the_measured_clips_are_in_no_recipe() -> None:
 def test_an_unknown_recipe_is_named() -> None:
     with pytest.raises(SettingsError, match=r"no recipe 'embeded'.*try 'embedded'"):
         load_recipe("embeded")
+
+
+def test_a_group_has_the_probability_of_its_classes() -> None:
+    scores = torch.randn(2, 4, 3, 5, generator=torch.Generator().manual_seed(0))
+    output = SegmentationOutput(class_scores=scores, features=scores)
+    labels = torch.full((2, 3, 5), 255)
+    labels[0, 0], labels[1, 2, :2], labels[1, 1] = 4, 5, 2  # classes 0 and 3; 1; class 2
+    shares = scores.softmax(1)
+    wanted = -torch.cat(
+        [
+            (shares[0, 0, 0] + shares[0, 3, 0]).log(),
+            shares[1, 1, 2, :2].log(),
+            shares[1, 2, 1].log(),
+        ]
+    ).mean()
+    torch.testing.assert_close(class_loss(output, labels, [(0, 3), (1,)]), wanted)
+    nothing = torch.full((2, 3, 5), 255)
+    assert float(class_loss(output, nothing, [(0, 3)])) == 0
+
+
+def test_a_group_of_unknown_classes_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text('extends = "embedded"\n[groups]\nliving = ["persn"]\n')
+    with pytest.raises(SettingsError, match="class 'persn' is unknown; did you mean 'person'"):
+        load_recipe(path)
+
+
+def test_a_recipe_takes_from_another_what_it_does_not_say(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text('extends = "embedded"\nseed = 5\n[augmentation]\nblur = 0.5\n')
+    here, there = load_recipe(path), load_recipe("embedded")
+    assert here.seed == 5
+    assert here.augmentation == replace(there.augmentation, blur=0.5)
+    assert here.stages == there.stages
+
+
+def test_frozen_norms_keep_their_statistics(data: Path, recipe: Recipe, tmp_path: Path) -> None:
+    before, after = tmp_path / "before.safetensors", tmp_path / "after.safetensors"
+    list(Trainer(recipe, data, before).run())
+    stage = replace(recipe.stages[0], frozen_norms=True)
+    list(Trainer(replace(recipe, stages=(stage,)), data, after, start=before).run())
+    first, second = (load_network(path)[0].state_dict() for path in (before, after))
+    moved = {name for name, value in first.items() if not torch.equal(second[name], value)}
+    assert moved
+    assert not any(name.endswith(("running_mean", "running_var")) for name in moved)
