@@ -249,6 +249,7 @@ def _to_cells(whole: Composition) -> Crop:
     strange = cv2.resize((labels == OUTLIER).astype(np.float32), size, interpolation=cv2.INTER_AREA)
     unknown = (labels == IGNORE) | (labels == DOUBTFUL)
     target = (strange > 0.4).astype(np.float32)
+    classes[target == 1] = IGNORE  # the middle of a cell may show what is beside the thing
     target[(target == 0) & ((strange > 0.05) | unknown[middle])] = -1
     cells = cv2.resize(whole.weights, size, interpolation=cv2.INTER_NEAREST)
     return Crop(whole.image, classes, target, np.asarray(cells, np.float32))

@@ -33,7 +33,7 @@ def load_recipe(name: str | Path) -> Recipe:
     the stages, and single values of the tables.
 
     >>> load_recipe("embedded").classes[0]
-    'drivable'
+    'road'
 
     Raises:
         SettingsError: there is no such recipe, or a key in it is missing or unknown.
