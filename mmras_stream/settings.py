@@ -63,8 +63,9 @@ class ModelSettings:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """`auto` takes bfloat16 where the hardware multiplies it faster; networks that predict masks
     have to be `fast` for it."""
-    input_width: int = 512
-    """Of `compact`: pixels; the height follows the picture's shape, in steps of 16."""
+    input_width: int | None = None
+    """Of `compact`: pixels; the height follows the picture's shape, in steps of 16. None takes what
+    the weights were calibrated at."""
     short_edge: int | None = None
     """Of networks that predict masks: pixels to which a picture's shorter side is brought; None
     takes what the weights name, else 1024 as published."""

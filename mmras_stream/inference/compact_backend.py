@@ -21,7 +21,7 @@ class CompactBackend:
         network, self.card = load_network(weights_path(settings.weights))
         self._device = chosen_device(settings.device)
         self._precision = chosen_precision(settings.precision, self._device)
-        self._input_width = settings.input_width
+        self._input_width = settings.input_width or self.card.input_width
         fold_batch_norms(network)
         network.to(self._device, self._precision).requires_grad_(requires_grad=False)
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it

@@ -62,8 +62,8 @@ class Calibration:
                 before = self.settings.get(section, {}).get(key)
                 if before != value:
                     raise SettingsError(
-                        f"the calibration was made with {section}.{key} = {before!r}, this run has "
-                        f"{value!r}; calibrate again, or give a threshold"
+                        f"the calibration was made with {section}.{key} = {_shown(before)}, this "
+                        f"run has {_shown(value)}; calibrate again, or give a threshold"
                     )
 
 
@@ -78,6 +78,10 @@ def relevant(settings: Settings) -> dict[str, dict[str, Any]]:  # Any: TOML valu
         for name in ("model", "score", "temporal")
     }
     return {**sections, "proposals": {"min_area": settings.proposals.min_area}}
+
+
+def _shown(value: object) -> str:
+    return "the default" if value is None else repr(value)
 
 
 def write_calibration(path: Path, calibration: Calibration) -> None:

@@ -65,6 +65,6 @@ def calibrate_weights(
         "start_seconds": [drive.start_seconds or 0.0 for drive in drives],
         "score": asdict(settings.score),
         "temporal": asdict(settings.temporal),
-        "input_width": model_settings.input_width,
+        "input_width": card.input_width,
     }
     rewrite_card(weights, replace(card, threshold=threshold, calibration=record))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -54,8 +54,7 @@ def class_quality(
         DataError: pictures cannot be read.
         CheckpointError: the weights cannot be read.
     """
-    how = settings or ModelSettings()
-    backend = CompactBackend(ModelSettings(weights=str(weights), input_width=how.input_width))
+    backend = CompactBackend(replace(settings or ModelSettings(), weights=str(weights)))
     for source in recipe.sources:
         if source.validation:
             yield _measured(backend, recipe, source, load_source(recipe, source, data))

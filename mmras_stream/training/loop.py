@@ -280,7 +280,10 @@ class Trainer:
             "python": platform.python_version(),
         }
         card = WeightsCard(
-            self._network.config, recipe=self._recipe.to_dict(), provenance=provenance
+            self._network.config,
+            input_width=self._recipe.input_width,
+            recipe=self._recipe.to_dict(),
+            provenance=provenance,
         )
         save_weights(self._out, self._average.state_dict(), card)
 

@@ -154,6 +154,8 @@ class Recipe:
     """All of a training run."""
 
     seed: int
+    input_width: int
+    """Pixels at which the network looks at whole pictures, unless told otherwise."""
     network: CompactConfig
     schedule: Schedule
     augmentation: Augmentation

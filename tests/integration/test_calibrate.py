@@ -37,7 +37,7 @@ def test_a_calibration_of_another_size_is_refused(camera: Path, tmp_path: Path) 
     command = ["annotate", str(SAMPLE), "--out", str(tmp_path), "--calibration", str(camera)]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 1
-    assert "made with model.input_width = 128, this run has 512" in result.stderr
+    assert "made with model.input_width = 128, this run has the default" in result.stderr
 
 
 def test_a_drive_that_is_not_there_is_named(tmp_path: Path) -> None:
