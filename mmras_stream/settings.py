@@ -172,10 +172,13 @@ class OutputSettings:
     encoder: str = "libx264"
     """Any H.264, HEVC or AV1 encoder that PyAV has."""
     frames_per_track: int = 3
+    context_frames: int = 0
+    """Frames kept before and after each of these, for whoever labels."""
     timeline: Literal["parquet", "csv"] = "parquet"
 
     def __post_init__(self) -> None:
         at_least("output.frames_per_track", self.frames_per_track, 0)
+        at_least("output.context_frames", self.context_frames, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,9 @@ def annotate(
     frames_per_track: Annotated[
         int | None, typer.Option(help="Pictures kept for each thing found.")
     ] = None,
+    context_frames: Annotated[
+        int | None, typer.Option(help="Frames kept before and after each of these.")
+    ] = None,
     timeline: Annotated[str | None, typer.Option(help="parquet or csv.")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -152,6 +155,7 @@ def annotate(
         "output": {
             "encoder": encoder,
             "frames_per_track": frames_per_track,
+            "context_frames": context_frames,
             "timeline": timeline,
             "exporters": tuple(exporters.split(",")) if exporters else None,
         },

@@ -224,3 +224,14 @@ def _write_all(exporter: Exporter) -> None:
     for result in made_drive(400):
         exporter.write(result)
     exporter.close()
+
+
+def test_frames_around_a_picture_are_kept_where_they_are_wanted(tmp_path: Path) -> None:
+    settings = Settings(output=OutputSettings(frames_per_track=1, context_frames=3))
+    drive = [made_result(i, *([(1, 3, 0.9)] if i in (2, 50) else [])) for i in range(60)]
+    export_all(FramesExporter, context_for(tmp_path / "drive", settings), iter(drive))
+    numbers = sorted(int(path.stem) for path in (tmp_path / "drive" / "frames").iterdir())
+    assert numbers in ([0, 1, 2, 3, 4, 5], [47, 48, 49, 50, 51, 52, 53])
+    values = json.loads((tmp_path / "drive" / "keyframes.coco.json").read_text())
+    assert [image["frame_index"] for image in values["images"]] == numbers
+    assert len(values["annotations"]) == 1
