@@ -221,21 +221,25 @@ def photograph(image: Image, style: Augmentation, rng: np.random.Generator) -> I
     """Vary exposure, contrast and colour, then blur, add noise and compress as cameras do."""
     if rng.random() < style.blur:
         image = _blurred(image, rng)
-    pixels = image.astype(np.float32)
-    grey = pixels.mean(axis=2, keepdims=True)
-    pixels = grey + (pixels - grey) * rng.uniform(0.4, 1.5)
-    gain = np.exp(rng.normal(0, 0.3)) * np.exp(rng.normal(0, 0.06, 3))
-    pixels = (pixels - 128) * rng.uniform(0.7, 1.25) + 128 + rng.normal(0, 10)
-    pixels = 255 * np.clip(pixels * gain.astype(np.float32) / 255, 0, 1) ** np.exp(
-        rng.normal(0, 0.2)
-    )
+    colour = rng.uniform(0.4, 1.5)
+    mixing = colour * np.eye(3) + (1 - colour) / 3
+    image = cv2.LUT(cv2.transform(image, mixing), _exposure(rng)).astype(np.uint8)
     if rng.random() < style.noise:
-        pixels += rng.standard_normal(pixels.shape, np.float32) * np.float32(rng.uniform(1, 9))
-    image = np.clip(pixels, 0, 255).astype(np.uint8)
+        grain = rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(1, 9))
+        image = np.clip(image + grain, 0, 255).astype(np.uint8)
     if rng.random() < style.compression:
         _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 85))])
         image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
     return image
+
+
+def _exposure(rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """Return what each level of each channel becomes, (256, 1, 3): contrast, gain and gamma."""
+    levels = np.arange(256, dtype=np.float64)[:, None, None]
+    gain = np.exp(rng.normal(0, 0.3)) * np.exp(rng.normal(0, 0.06, 3))
+    levels = (levels - 128) * rng.uniform(0.7, 1.25) + 128 + rng.normal(0, 10)
+    shares = np.clip(levels * gain / 255, 0, 1) ** np.exp(rng.normal(0, 0.2))
+    return np.rint(255 * shares).astype(np.uint8)
 
 
 def _blurred(image: Image, rng: np.random.Generator) -> Image:

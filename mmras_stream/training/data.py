@@ -197,8 +197,16 @@ class CropSource:
             foot = _foot(ground, horizon, how, rng)
             tall = np.exp(rng.uniform(low, high)) * (foot[0] - horizon)
             height = float(np.clip(tall, how.least_height, 0.9 * labels.shape[0]))
-            soft = outliers.softened(thing, height, view.enlargement * rng.uniform(0, 1.2))
-            outliers.paste(image, labels, weights, soft, foot=foot, height=height, rng=rng)
+            outliers.paste(
+                image,
+                labels,
+                weights,
+                thing,
+                foot=foot,
+                height=height,
+                rng=rng,
+                enlargement=view.enlargement * rng.uniform(0, 1.2),
+            )
 
     def _strange(self, supply: Supply, rng: np.random.Generator) -> Cutout:
         shares = np.array(list(self._kinds.values()))

@@ -9,7 +9,7 @@ horizon is h / c * r pixels tall.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ CLASSLESS = 252
 
 GROUND = 251
 """Marks what is likely road where no class is known."""
+
+SHADOW = 48
+"""Rows and columns in which a contact shadow is drawn."""
 
 LEAST_MARK = GROUND
 """From here up, labels are marks and no classes."""
@@ -100,19 +103,6 @@ def inlier_cutout(
     return Cutout(thing, (regions[box] == chosen).astype(np.float32), label)
 
 
-def softened(thing: Cutout, height: float, enlargement: float) -> Cutout:
-    """Return the thing as blurred as a picture that was enlarged so many times.
-
-    Otherwise it would be the one sharp place of the picture, and be known by that.
-    """
-    stretch = height / thing.image.shape[0]
-    if enlargement <= 1 or stretch >= enlargement:
-        return thing
-    sigma = 0.45 * float(np.sqrt(enlargement**2 - min(stretch, 1) ** 2)) / stretch
-    image = np.asarray(cv2.GaussianBlur(thing.image, (0, 0), sigma), np.uint8)
-    return replace(thing, image=image)
-
-
 def paste(
     image: Image,
     labels: Labels,
@@ -122,16 +112,18 @@ def paste(
     foot: tuple[int, int],
     height: float,
     rng: np.random.Generator,
+    enlargement: float = 1.0,
 ) -> None:
     """Stand a thing on the picture, its lowest middle at `foot` (row, column).
 
     Writes into its arguments: they are a crop under construction. A rim around the thing is left
-    out of the loss; small things get larger `weights`.
+    out of the loss; small things get larger `weights`. On a picture that was enlarged the thing
+    is blurred as much: it would be the one sharp place otherwise, and be known by that.
     """
     stretch = height / thing.image.shape[0]
     size = (max(2, round(thing.image.shape[1] * stretch)), max(2, round(height)))
     how = cv2.INTER_AREA if stretch < 1 else cv2.INTER_LINEAR
-    picture = cv2.resize(thing.image, size, interpolation=how)
+    picture = _softened(cv2.resize(thing.image, size, interpolation=how), stretch, enlargement)
     alpha = np.asarray(cv2.resize(thing.alpha, size, interpolation=how), np.float32)
     if rng.random() < 0.5:
         picture, alpha = picture[:, ::-1], alpha[:, ::-1]
@@ -154,6 +146,13 @@ def paste(
     region[core] = thing.label
     if thing.label == OUTLIER and core.any():
         weights[there][core] = float(np.clip((400 / core.sum()) ** 0.5, 0.8, 3.0))
+
+
+def _softened(picture: npt.NDArray[Any], stretch: float, enlargement: float) -> npt.NDArray[Any]:
+    if enlargement <= max(1.0, stretch):
+        return picture
+    sigma = 0.45 * float(np.sqrt(enlargement**2 - max(1.0, stretch) ** 2))
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), max(0.1, sigma)))
 
 
 def _matched(
@@ -182,9 +181,11 @@ def _contact_shadow(
     there, here = _overlap(image.shape[:2], (4 * depth, 4 * reach), top, left)
     if here[0].stop <= here[0].start or here[1].stop <= here[1].start:
         return
-    dark: npt.NDArray[np.float32] = np.zeros((4 * depth, 4 * reach), np.float32)
-    cv2.ellipse(dark, (2 * reach, 2 * depth), (reach, depth), 0, 0, 360, 1.0, -1)
-    soft = cv2.GaussianBlur(dark, (0, 0), max(1.0, depth / 2))[here]
+    # drawn small and enlarged: a blur as wide as a lorry would take seconds
+    small: npt.NDArray[np.float32] = np.zeros((SHADOW, SHADOW), np.float32)
+    cv2.circle(small, (SHADOW // 2, SHADOW // 2), SHADOW // 4, 1.0, -1)
+    spread = cv2.GaussianBlur(small, (0, 0), SHADOW / 10)
+    soft = cv2.resize(spread, (4 * reach, 4 * depth), interpolation=cv2.INTER_LINEAR)[here]
     factor = 1 - soft[..., None] * rng.uniform(0.2, 0.6)
     image[there] = (image[there] * factor).astype(np.uint8)
 
