@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import itertools
 import os
-import platform
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -19,13 +18,13 @@ from torch import Tensor, nn
 
 from mmras_stream.errors import CheckpointError
 from mmras_stream.inference.device import chosen_precision
-from mmras_stream.models.checkpoint import WeightsCard, load_network, read_card, save_weights
 from mmras_stream.models.compact import CompactNetwork
 from mmras_stream.prefetching import prefetch
 from mmras_stream.training.batches import Batch, collate
 from mmras_stream.training.data import CropSource
 from mmras_stream.training.losses import class_loss, outlier_loss, ranking_loss
 from mmras_stream.training.recipe import CLASSES, EVERYTHING, OUTLIERS, Recipe, Stage
+from mmras_stream.training.weights import first_network, write_weights
 
 CHECKPOINT_EVERY_SECONDS = 60.0
 WARM_UP_STEPS = 100
@@ -58,7 +57,7 @@ class Trainer:
         device: cpu, cuda or cuda:N.
 
     Raises:
-        CheckpointError: `start` is damaged or knows other classes.
+        CheckpointError: `start` is damaged or of another shape.
         DataError, SettingsError, VideoError: what the recipe names cannot be had.
     """
 
@@ -78,7 +77,7 @@ class Trainer:
         self._crops = CropSource(recipe, data)
         self._start = start
         torch.manual_seed(recipe.seed)
-        network = _first_network(recipe, start).to(self._device)
+        network = first_network(recipe, start).to(self._device)
         self._network: CompactNetwork = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         self._average = copy.deepcopy(self._network).requires_grad_(requires_grad=False)
         self._step = 0
@@ -265,36 +264,11 @@ class Trainer:
         os.replace(partial, self.checkpoint_path)  # noqa: PTH105 - atomic, and says so
 
     def _save_weights(self) -> None:
-        provenance = {
-            "sources": {
-                source.name: source.images
-                for source in self._recipe.sources
-                if not source.validation
-            },
-            "drives": {drive.name: drive.video for drive in self._recipe.drives},
-            "start": read_card(self._start).sha256 if self._start else None,
-            "drawn_scenes": self._recipe.drawn.scenes,
-            "steps": self._step,
-            "training_minutes": round(self._elapsed / 60, 1),
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        }
-        card = WeightsCard(
-            self._network.config,
-            input_width=self._recipe.input_width,
-            recipe=self._recipe.to_dict(),
-            provenance=provenance,
+        write_weights(
+            self._out,
+            self._average,
+            self._recipe,
+            start=self._start,
+            steps=self._step,
+            minutes=self._elapsed / 60,
         )
-        save_weights(self._out, self._average.state_dict(), card)
-
-
-def _first_network(recipe: Recipe, start: Path | None) -> CompactNetwork:
-    if start is None:
-        return CompactNetwork(recipe.network)
-    network, _ = load_network(start)
-    if network.config.classes != recipe.classes:
-        raise CheckpointError(
-            f"{start} knows the classes {', '.join(network.config.classes)}; "
-            f"the recipe has {', '.join(recipe.classes)}"
-        )
-    return network

@@ -117,10 +117,25 @@ def test_a_crop_that_fails_stops_training_and_leaves_no_thread(
     assert trainer.checkpoint_path.exists()
 
 
-def test_weights_of_other_classes_are_no_start(data: Path, recipe: Recipe, tmp_path: Path) -> None:
+def test_weights_of_other_classes_are_a_start_but_for_these(
+    data: Path, recipe: Recipe, tmp_path: Path
+) -> None:
     other = replace(recipe, network=replace(recipe.network, classes=(*recipe.classes, "ceiling")))
     list(Trainer(other, data, tmp_path / "other.safetensors").run())
-    with pytest.raises(CheckpointError, match=r"knows the classes .*ceiling; the recipe has"):
+    still = replace(recipe.stages[0], learning_rate=0.0)
+    after = tmp_path / "w.safetensors"
+    start = tmp_path / "other.safetensors"
+    list(Trainer(replace(recipe, stages=(still,)), data, after, start=start).run())
+    first, second = (load_network(path)[0] for path in (start, after))
+    assert second.config.classes == recipe.classes
+    assert torch.equal(first.fuse4[0].weight, second.fuse4[0].weight)
+    assert second.class_head.weight.shape[0] == len(recipe.classes)
+
+
+def test_weights_of_another_shape_are_no_start(data: Path, recipe: Recipe, tmp_path: Path) -> None:
+    other = replace(recipe, network=replace(recipe.network, fused_width=24))
+    list(Trainer(other, data, tmp_path / "other.safetensors").run())
+    with pytest.raises(CheckpointError, match=r"another shape, .*fused_width=24.*; the recipe has"):
         Trainer(recipe, data, tmp_path / "w.safetensors", start=tmp_path / "other.safetensors")
 
 
