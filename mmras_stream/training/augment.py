@@ -239,7 +239,8 @@ def _exposure(rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     gain = np.exp(rng.normal(0, 0.3)) * np.exp(rng.normal(0, 0.06, 3))
     levels = (levels - 128) * rng.uniform(0.7, 1.25) + 128 + rng.normal(0, 10)
     shares = np.clip(levels * gain / 255, 0, 1) ** np.exp(rng.normal(0, 0.2))
-    return np.rint(255 * shares).astype(np.uint8)
+    exposed: npt.NDArray[np.uint8] = np.rint(255 * shares).astype(np.uint8)
+    return exposed
 
 
 def _blurred(image: Image, rng: np.random.Generator) -> Image:
