@@ -73,6 +73,8 @@ def park_bonnet(image: Image, labels: Labels, rng: np.random.Generator) -> None:
         labels[mask > 0.5] = CLASSLESS
         if rng.random() < 0.5:
             _ornament(image, labels, mask > 0.5, rng)
+        if rng.random() < 0.3:
+            _emblem(image, labels, mask > 0.5, rng)
         rise, shine = rise * (0.3 + 0.5 * share), shine * 0.3
 
 
@@ -112,6 +114,30 @@ def _ornament(
     colour = rng.uniform(0, 255) + rng.normal(0, 40, 3)
     image[:] = (image + (colour.clip(0, 255) - image) * shape[..., None]).astype(np.uint8)
     labels[shape > 0.3] = CLASSLESS
+
+
+def _emblem(
+    image: Image, labels: Labels, bonnet: npt.NDArray[np.bool_], rng: np.random.Generator
+) -> None:
+    """Stand a ring with spokes on the edge of a bonnet, as some makes do."""
+    height, width = labels.shape
+    col = int(rng.uniform(0.3, 0.7) * width)
+    if not bonnet[:, col].any():
+        return
+    radius = int(rng.uniform(0.012, 0.045) * width)
+    row = int(np.argmax(bonnet[:, col])) - round(radius * rng.uniform(0.2, 1.3))
+    thick = max(1, radius // 6)
+    shape = np.zeros((height, width), np.float32)
+    axes = (max(2, round(radius * rng.uniform(0.6, 1))), max(2, radius))
+    cv2.ellipse(shape, (col, row), axes, 0, 0, 360, 1.0, thick, cv2.LINE_AA)
+    for angle in np.deg2rad([-90, 30, 150]) if rng.random() < 0.7 else ():
+        end = (int(col + axes[0] * np.cos(angle)), int(row + axes[1] * np.sin(angle)))
+        cv2.line(shape, (col, row), end, 1.0, thick, cv2.LINE_AA)
+    cv2.line(shape, (col, row + axes[1]), (col, row + 2 * axes[1]), 1.0, thick, cv2.LINE_AA)
+    tone = rng.uniform(20, 255) + rng.normal(0, 12, 3)
+    image[:] = (image + (tone.clip(0, 255) - image) * shape[..., None]).astype(np.uint8)
+    inside = cv2.ellipse(np.zeros((height, width), np.uint8), (col, row), axes, 0, 0, 360, 1, -1)
+    labels[(inside > 0) | (shape > 0.3)] = CLASSLESS
 
 
 def scatter_leaves(image: Image, road: npt.NDArray[np.bool_], rng: np.random.Generator) -> None:
