@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,20 +18,48 @@ if TYPE_CHECKING:
 EXAMPLE = """
 Example: mmras-stream train embedded --data data --out weights.safetensors --minutes 90
 
+Example: mmras-stream train --from embedded --coco reviewed.json --proposals keyframes.coco.json
+--images annotated --out tuned.safetensors
+
+In reviewed proposals, those are rejected that are gone, whose category is 'rejected', or whose
+attribute 'review' is 'rejected'; 'unsure' teaches nothing. All others are accepted.
+
 Interrupted training goes on where it stopped when the same command is given again.
 """
+
+TUNING = "tuning"
+"""The recipe for reviewed proposals where none is named."""
 
 
 @reported
 def train(
     recipe: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            help="A TOML file, 'embedded' for the recipe of the built-in weights, or 'staged'."
+            help="A TOML file, 'embedded' for the recipe of the built-in weights, 'staged', or "
+            "'tuning', which --coco takes by itself."
         ),
-    ],
-    data: Annotated[Path, typer.Option(help="Folder that the paths in the recipe start from.")],
+    ] = None,
     *,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder that the paths in the recipe start from; not needed by --coco."),
+    ] = None,
+    coco: Annotated[
+        list[Path] | None,
+        typer.Option(help="Proposals that were reviewed, as a COCO file; repeat."),
+    ] = None,
+    proposals: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="The file before each review, such as keyframes.coco.json: what is gone since "
+            "was rejected. One for each --coco."
+        ),
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the reviewed pictures; else that of each COCO file."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The .safetensors file to write.")
     ] = None,
@@ -55,12 +85,24 @@ def train(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train the compact network by a recipe, and calibrate its threshold."""
+    """Train the compact network by a recipe, or tune it on reviewed proposals.
+
+    Training leaves a threshold to --calibrate; tuning keeps that of the weights it began with.
+    """
     from mmras_stream.training.recipe import load_recipe
 
     if out is None and validation_set is None:
         raise SettingsError("nothing to do; give --out, --validation-set or both")
-    how = load_recipe(recipe)
+    if recipe is None and not coco:
+        raise SettingsError("no recipe; give one, such as 'embedded', or --coco reviewed.json")
+    how = load_recipe(recipe or TUNING)
+    if coco:
+        how = _with_reviews(how, coco, proposals or [], images, start=start, data=data)
+    elif proposals or images:
+        raise SettingsError("--proposals and --images belong to --coco; give that too")
+    if data is None and not how.reviewed:
+        raise SettingsError("--data is missing: the folder that the recipe's paths start from")
+    how, data = (how, data) if data else (replace(how, sources=(), drives=()), Path())
     if validation_set is not None:
         _write_validation(how, data, validation_set, quiet=quiet or as_json)
     if out is None:
@@ -71,6 +113,43 @@ def train(
     if calibrate:
         _calibrate(out, calibrate, quiet=quiet or as_json)
     _show(out, quiet=quiet, as_json=as_json)
+
+
+def _with_reviews(
+    recipe: Recipe,
+    coco: list[Path],
+    proposals: list[Path],
+    images: Path | None,
+    *,
+    start: str | None,
+    data: Path | None,
+) -> Recipe:
+    from mmras_stream.models.checkpoint import read_card, weights_path
+    from mmras_stream.training.recipe import Reviewed
+    from mmras_stream.training.tuning import tuned
+
+    if start is None:
+        raise SettingsError("--coco tunes weights; say which, as in --from embedded")
+    if proposals and len(proposals) != len(coco):
+        raise SettingsError(
+            f"{len(coco)} --coco and {len(proposals)} --proposals; give one for each, in order"
+        )
+
+    def seen_from_data(path: Path) -> str:
+        # the record in the weights is to hold no more of the user's folders than it must
+        return Path(os.path.relpath(path, data)).as_posix() if data else path.as_posix()
+
+    earlier: list[Path | None] = [*proposals] or [None] * len(coco)
+    reviews = [
+        Reviewed(
+            file.stem,
+            seen_from_data(file),
+            seen_from_data(images or file.parent),
+            proposals=seen_from_data(before) if before else None,
+        )
+        for file, before in zip(coco, earlier, strict=True)
+    ]
+    return tuned(recipe, reviews, read_card(weights_path(start)))
 
 
 def _run(

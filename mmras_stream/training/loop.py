@@ -17,14 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmras_stream.errors import CheckpointError
+from mmras_stream.errors import CheckpointError, SettingsError
 from mmras_stream.models.checkpoint import WeightsCard, load_network, read_card, save_weights
 from mmras_stream.models.compact import CompactConfig, CompactNetwork
 from mmras_stream.prefetching import prefetch
 from mmras_stream.training.batches import Batch, collate
 from mmras_stream.training.data import CropSource
-from mmras_stream.training.losses import class_loss, outlier_loss, ranking_loss
+from mmras_stream.training.losses import class_loss, keep_loss, outlier_loss, ranking_loss
 from mmras_stream.training.recipe import CLASSES, EVERYTHING, OUTLIERS, Recipe, Stage
+from mmras_stream.training.tuning import TuningCrops, freeze_statistics, with_threshold_of
 
 CHECKPOINT_EVERY_SECONDS = 60.0
 WARM_UP_STEPS = 100
@@ -73,11 +74,12 @@ class Trainer:
         self._recipe = recipe
         self._out = out
         self._device = torch.device(device)
-        self._crops = CropSource(recipe, data)
+        self._crops = TuningCrops(recipe, data) if recipe.reviewed else CropSource(recipe, data)
         self._start = start
         torch.manual_seed(recipe.seed)
         network = _first_network(recipe, start).to(self._device)
         self._network: CompactNetwork = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+        self._before = copy.deepcopy(self._network).eval().requires_grad_(requires_grad=False)
         self._average = copy.deepcopy(self._network).requires_grad_(requires_grad=False)
         self._step = 0
         self._elapsed = 0.0
@@ -159,6 +161,8 @@ class Trainer:
         self._network.requires_grad_(learns != OUTLIERS).train(learns != OUTLIERS)
         for part in parts:
             part.requires_grad_(learns != CLASSES).train(learns != CLASSES)
+        if self._stage.frozen_statistics:
+            freeze_statistics(self._network)
         self._optimizer = self._new_optimizer()
 
     def _new_optimizer(self) -> torch.optim.AdamW:
@@ -214,6 +218,9 @@ class Trainer:
         total = outlier_loss(logits, outliers, weights, how)
         if stage.ranking > 0:
             total = total + stage.ranking * ranking_loss(logits, outliers, margin=how.margin)
+        if how.keep > 0:
+            before = self._before(pixels)
+            total = total + how.keep * keep_loss(output, before, outliers, weights)
         return total + class_loss(output, classes) if stage.learns == EVERYTHING else total
 
     @torch.no_grad()
@@ -260,6 +267,7 @@ class Trainer:
                 if not source.validation
             },
             "drives": {drive.name: drive.video for drive in self._recipe.drives},
+            "reviewed": [review.coco for review in self._recipe.reviewed],
             "start": read_card(self._start).sha256 if self._start else None,
             "drawn_scenes": self._recipe.drawn.scenes,
             "steps": self._step,
@@ -270,11 +278,18 @@ class Trainer:
         card = WeightsCard(
             self._network.config, recipe=self._recipe.to_dict(), provenance=provenance
         )
+        if self._recipe.reviewed and self._start:
+            card = with_threshold_of(self._start, card)
         save_weights(self._out, self._average.state_dict(), card)
 
 
 def _first_network(recipe: Recipe, start: Path | None) -> CompactNetwork:
     if start is None:
+        if recipe.loss.keep > 0:
+            raise SettingsError(
+                "the recipe holds a network to what it said before (loss.keep); give its weights, "
+                "as in --from embedded"
+            )
         return CompactNetwork(CompactConfig(classes=recipe.classes))
     network, _ = load_network(start)
     if network.config.classes != recipe.classes:

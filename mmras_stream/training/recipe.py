@@ -42,6 +42,8 @@ class Stage:
     learning_rate: float
     ranking: float = 0.0
     """Weight of the part of the loss that ranks strange places above ordinary ones."""
+    frozen_statistics: bool = False
+    """Leave the means and variances of batch normalisation as they are: few pictures move them."""
 
     def __post_init__(self) -> None:
         _known(self.learns, (CLASSES, OUTLIERS, EVERYTHING), f"stage {self.name!r}: learns")
@@ -98,6 +100,8 @@ class Loss:
     dice: float
     margin: float = 1.0
     """By how much logits of strange places should lie above ordinary ones."""
+    keep: float = 0.0
+    """Weight of the part that holds the network to what it said before training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,25 @@ class Drive:
 
 
 @dataclass(frozen=True, slots=True)
+class Reviewed:
+    """Proposals that a person went through, in a COCO file as labelling tools export it."""
+
+    name: str
+    coco: str
+    images: str
+    """Folder that holds its pictures, at any depth."""
+    share: float = 1.0
+    proposals: str | None = None
+    """The file before the review: what is gone since is taken as rejected."""
+    horizon: float = 0.5
+    """As a share of the height; things are pasted onto the triangle from there to both corners."""
+    rejected_weight: float = 4.0
+    """In the outlier loss, of rejected regions; accepted ones have `Loss.positive_weight`."""
+    rest_weight: float = 0.3
+    """The same, of what bears no annotation: looked at, but things are missed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Drawn:
     """Scenes drawn by `mmras_stream.synthetic.scene`."""
 
@@ -152,6 +175,7 @@ class Recipe:
     drawn: Drawn
     stages: tuple[Stage, ...]
     drives: tuple[Drive, ...] = ()
+    reviewed: tuple[Reviewed, ...] = ()
 
     def lasting(self, minutes: float) -> Recipe:
         """Return the recipe with its stages stretched or shortened to `minutes` in all."""
@@ -190,11 +214,12 @@ def load_recipe(name: str | Path) -> Recipe:
     except OSError as error:
         raise SettingsError(
             f"no recipe {str(name)!r}: neither a file nor shipped with the library; "
-            "try 'embedded' or 'staged'"
+            "try 'embedded', 'staged' or 'tuning'"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{name} is not TOML: {error}") from error
-    for key, kind in (("sources", Source), ("stages", Stage), ("drives", Drive)):
+    lists = {"sources": Source, "stages": Stage, "drives": Drive, "reviewed": Reviewed}
+    for key, kind in lists.items():
         values[key] = tuple(_section(kind, v, key) for v in values.get(key, ()))
     if not values["stages"]:
         raise SettingsError(f"{name} has no [[stages]], so there is nothing to train")
