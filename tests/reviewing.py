@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 
 from mmras_stream.pipeline import results
 from mmras_stream.regions.segmentation import decode_segmentation

@@ -52,8 +52,8 @@ def train(
     proposals: Annotated[
         list[Path] | None,
         typer.Option(
-            help="The file before each review, such as keyframes.coco.json: what is gone since "
-            "was rejected. One for each --coco."
+            help="The file before the review, such as keyframes.coco.json: what is gone since "
+            "was rejected. All those of one --coco, or one for each."
         ),
     ] = None,
     images: Annotated[
@@ -96,13 +96,15 @@ def train(
     if recipe is None and not coco:
         raise SettingsError("no recipe; give one, such as 'embedded', or --coco reviewed.json")
     how = load_recipe(recipe or TUNING)
+    if data is None and (coco or how.reviewed):
+        how = replace(how, sources=(), drives=())
     if coco:
         how = _with_reviews(how, coco, proposals or [], images, start=start, data=data)
     elif proposals or images:
         raise SettingsError("--proposals and --images belong to --coco; give that too")
     if data is None and not how.reviewed:
         raise SettingsError("--data is missing: the folder that the recipe's paths start from")
-    how, data = (how, data) if data else (replace(how, sources=(), drives=()), Path())
+    data = data or Path()
     if validation_set is not None:
         _write_validation(how, data, validation_set, quiet=quiet or as_json)
     if out is None:
@@ -130,7 +132,7 @@ def _with_reviews(
 
     if start is None:
         raise SettingsError("--coco tunes weights; say which, as in --from embedded")
-    if proposals and len(proposals) != len(coco):
+    if proposals and len(coco) not in (1, len(proposals)):
         raise SettingsError(
             f"{len(coco)} --coco and {len(proposals)} --proposals; give one for each, in order"
         )
@@ -139,13 +141,13 @@ def _with_reviews(
         # the record in the weights is to hold no more of the user's folders than it must
         return Path(os.path.relpath(path, data)).as_posix() if data else path.as_posix()
 
-    earlier: list[Path | None] = [*proposals] or [None] * len(coco)
+    earlier = [proposals] if len(coco) == 1 else [[one] for one in proposals] or [[]] * len(coco)
     reviews = [
         Reviewed(
             file.stem,
             seen_from_data(file),
             seen_from_data(images or file.parent),
-            proposals=seen_from_data(before) if before else None,
+            proposals=tuple(seen_from_data(path) for path in before),
         )
         for file, before in zip(coco, earlier, strict=True)
     ]

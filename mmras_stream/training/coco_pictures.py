@@ -104,9 +104,18 @@ class PictureFolder:
             )
         return best[0]
 
-    def holds(self, file_name: str) -> bool:
-        """Tell whether some picture has this name, in whatever folder."""
-        return PurePosixPath(file_name.replace("\\", "/")).name in self._by_name
+    def find_any(self, file_name: str) -> Path | None:
+        """Return the same, or None where no picture has this name, in whatever folder."""
+        known = PurePosixPath(file_name.replace("\\", "/")).name in self._by_name
+        return self.find(file_name) if known else None
+
+    def find_whole(self, file_name: str) -> Path | None:
+        """Return the picture whose path ends in all of the name, or None."""
+        parts = PurePosixPath(file_name.replace("\\", "/")).parts
+        for path in self._by_name.get(parts[-1], []):
+            if path.parts[-len(parts) :] == parts:
+                return path
+        return None
 
 
 def _shared_end(one: tuple[str, ...], other: tuple[str, ...]) -> int:

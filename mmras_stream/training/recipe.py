@@ -142,8 +142,8 @@ class Reviewed:
     images: str
     """Folder that holds its pictures, at any depth."""
     share: float = 1.0
-    proposals: str | None = None
-    """The file before the review: what is gone since is taken as rejected."""
+    proposals: tuple[str, ...] = ()
+    """The files before the review: what is gone since is taken as rejected."""
     horizon: float = 0.5
     """As a share of the height; things are pasted onto the triangle from there to both corners."""
     rejected_weight: float = 4.0

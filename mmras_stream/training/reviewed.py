@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,14 +61,16 @@ def read_review(reviewed: Reviewed, data: Path) -> Iterator[ReviewedPicture]:
         raise DataError(f"review {reviewed.name!r}: no folder {folder}")
     pictures = PictureFolder(folder)
     file = read_coco_file(data / reviewed.coco)
-    listed = _located(file, pictures)
-    before = read_coco_file(data / reviewed.proposals) if reviewed.proposals else None
-    proposed = _located(before, pictures, partly=True) if before else {}
-    if before and not proposed.keys() & listed.keys():
-        raise DataError(f"{before.path} and {file.path} have no picture in common")
+    listed = _located([file], pictures.find)
+    befores = [read_coco_file(data / path) for path in reviewed.proposals]
+    # of several drives, frames have equal numbers: only whole names tell whose they are
+    find = pictures.find_whole if len(befores) > 1 else pictures.find_any
+    proposed = _located(befores, find)
+    if befores and not proposed.keys() & listed.keys():
+        raise DataError(f"{befores[0].path} and {file.path} have no picture in common")
     taught = False
-    for path, picture in listed.items():
-        masks = _proposed(before, proposed[path], picture) if before and path in proposed else []
+    for path, (_, picture) in listed.items():
+        masks = _proposed(*proposed[path], picture) if path in proposed else []
         judged = _judged(file, picture, path, masks)
         taught |= bool(judged.accepted or judged.rejected)
         yield judged
@@ -80,18 +82,19 @@ def read_review(reviewed: Reviewed, data: Path) -> Iterator[ReviewedPicture]:
 
 
 def _located(
-    file: CocoFile, pictures: PictureFolder, *, partly: bool = False
-) -> dict[Path, ListedPicture]:
-    located: dict[Path, ListedPicture] = {}
-    for listed in file.pictures:
-        if partly and not pictures.holds(listed.file_name):
-            continue
-        path = pictures.find(listed.file_name)
-        if path in located:
-            raise DataError(
-                f"{file.path}: {located[path].file_name} and {listed.file_name} are both {path}"
-            )
-        located[path] = listed
+    files: Sequence[CocoFile], find: Callable[[str], Path | None]
+) -> dict[Path, tuple[CocoFile, ListedPicture]]:
+    located: dict[Path, tuple[CocoFile, ListedPicture]] = {}
+    for file in files:
+        for listed in file.pictures:
+            path = find(listed.file_name)
+            if path in located:
+                _, other = located[path]
+                raise DataError(
+                    f"{file.path}: {other.file_name} and {listed.file_name} are both {path}"
+                )
+            if path is not None:
+                located[path] = file, listed
     return located
 
 
@@ -145,9 +148,9 @@ def _mask(
 
 def _box_of(annotation: Mapping[str, object]) -> tuple[float, float, float, float] | None:
     box = annotation.get("bbox")
-    if not isinstance(box, list) or len(box) != 4:
+    if not isinstance(box, list) or [type(value) in (int, float) for value in box] != [True] * 4:
         return None
-    x, y, width, height = (float(value) for value in box)
+    x, y, width, height = box
     return x, y, x + width, y + height
 
 

@@ -188,8 +188,13 @@ class _Focuses:
 
 
 def tuned(recipe: Recipe, reviewed: Sequence[Reviewed], start: WeightsCard) -> Recipe:
-    """Return a recipe that learns from reviews, for the classes that weights know."""
-    return replace(recipe, reviewed=(*recipe.reviewed, *reviewed), classes=start.config.classes)
+    """Return a recipe that learns from reviews too.
+
+    Its classes become those that the weights know, unless it has labelled sources, which count
+    theirs in a way of their own.
+    """
+    classes = recipe.classes if recipe.sources else start.config.classes
+    return replace(recipe, reviewed=(*recipe.reviewed, *reviewed), classes=classes)
 
 
 def freeze_statistics(network: nn.Module) -> None:
