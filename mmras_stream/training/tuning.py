@@ -58,11 +58,11 @@ class TuningCrops:
         widest = recipe.augmentation.width_range[1]
         reviews = [load_examples(review, data, widest=widest) for review in recipe.reviewed]
         self._reviews = [_Focuses(examples) for examples in reviews]
-        self._drawn = [_classless(one) for one in load_drawn(recipe)] if recipe.drawn.share else []
         self._labelled: CropSource | None = None
         if recipe.sources:
             undrawn = replace(recipe, drawn=replace(recipe.drawn, share=0.0))
             self._labelled = CropSource(undrawn, data)
+        self._drawn = [_classless(one) for one in load_drawn(recipe)] if recipe.drawn.share else []
         self._shares = _shares(recipe)
         examples = [example for review in reviews for example in review]
         self._textures = [example.image for example in examples]
