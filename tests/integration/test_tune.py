@@ -74,6 +74,25 @@ def test_what_a_person_rejects_on_some_drives_is_not_proposed_on_others(
     assert after.false_tracks <= before.false_tracks / 2
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_shipped_recipe_finds_more_of_the_obstacles_with_fewer_false_tracks(
+    tmp_path: Path,
+) -> None:
+    learnt = [draw(tmp_path / f"{n}.mp4", n) for n in (100, 101, 102, 104, 107, 109)]
+    others = [draw(tmp_path / f"{n}.mp4", n) for n in (201, 202, 203, 204, 205, 206)]
+    tuned = tmp_path / "tuned.safetensors"
+    options = review(learnt, tmp_path / "annotated")
+    train("--from", "embedded", *options, "--out", tuned, "-q")
+    card = read_card(tuned)
+    assert card.threshold is not None
+    for threshold in (THRESHOLD, card.threshold):
+        before, after = (find(others, one, threshold) for one in ("embedded", str(tuned)))
+        assert after.obstacles >= before.obstacles
+        assert after.obstacle_frames > before.obstacle_frames
+        assert after.false_tracks < 0.7 * before.false_tracks
+
+
 @pytest.fixture
 def reviewed(tmp_path: Path) -> Path:
     """One picture with an accepted and a rejected proposal."""
