@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,20 +19,48 @@ if TYPE_CHECKING:
 EXAMPLE = """
 Example: mmras-stream train embedded --data data --out weights.safetensors --minutes 90
 
+Example: mmras-stream train --from embedded --coco reviewed.json --proposals keyframes.coco.json
+--images annotated --out tuned.safetensors
+
+In reviewed proposals, those are rejected that are gone, whose category is 'rejected', or whose
+attribute 'review' is 'rejected'; 'unsure' teaches nothing. All others are accepted.
+
 Interrupted training goes on where it stopped when the same command is given again.
 """
+
+TUNING = "tuning"
+"""The recipe for reviewed proposals where none is named."""
 
 
 @reported
 def train(
     recipe: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            help="A TOML file, 'embedded' for the recipe of the built-in weights, or 'staged'."
+            help="A TOML file, 'embedded' for the recipe of the built-in weights, 'staged', or "
+            "'tuning', which --coco takes by itself."
         ),
-    ],
-    data: Annotated[Path, typer.Option(help="Folder that the paths in the recipe start from.")],
+    ] = None,
     *,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder that the paths in the recipe start from; not needed by --coco."),
+    ] = None,
+    coco: Annotated[
+        list[Path] | None,
+        typer.Option(help="Proposals that were reviewed, as a COCO file; repeat."),
+    ] = None,
+    proposals: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="The file before the review, such as keyframes.coco.json: what is gone since "
+            "was rejected. All those of one --coco, or one for each."
+        ),
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the reviewed pictures; else that of each COCO file."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The .safetensors file to write.")
     ] = None,
@@ -63,13 +92,28 @@ def train(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train the compact network by a recipe, and calibrate its threshold."""
+    """Train the compact network by a recipe, or tune it on reviewed proposals.
+
+    The threshold is found on what the recipe keeps of its drives; tuning keeps that of the weights
+    it began with.
+    """
     from mmras_stream.training.recipe_file import load_recipe
 
     if out is None and validation_set is None:
         raise SettingsError("nothing to do; give --out, --validation-set or both")
-    how = load_recipe(recipe)
+    if recipe is None and not coco:
+        raise SettingsError("no recipe; give one, such as 'embedded', or --coco reviewed.json")
+    how = load_recipe(recipe or TUNING)
     how = how if seed is None else replace(how, seed=seed)
+    if data is None and (coco or how.reviewed):
+        how = replace(how, sources=(), drives=())
+    if coco:
+        how = _with_reviews(how, coco, proposals or [], images, start=start, data=data)
+    elif proposals or images:
+        raise SettingsError("--proposals and --images belong to --coco; give that too")
+    if data is None and not how.reviewed:
+        raise SettingsError("--data is missing: the folder that the recipe's paths start from")
+    data = data or Path()
     if validation_set is not None:
         _write_validation(how, data, validation_set, quiet=quiet or as_json)
     if out is None:
@@ -79,6 +123,43 @@ def train(
     _run(how, data, out, start=start, device=device, quiet=quiet, as_json=as_json)
     _calibrate(out, _ordinary(how, data, calibrate), quiet=quiet or as_json)
     _show(out, how, data, quiet=quiet, as_json=as_json)
+
+
+def _with_reviews(
+    recipe: Recipe,
+    coco: list[Path],
+    proposals: list[Path],
+    images: Path | None,
+    *,
+    start: str | None,
+    data: Path | None,
+) -> Recipe:
+    from mmras_stream.models.checkpoint import read_card, weights_path
+    from mmras_stream.training.recipe import Reviewed
+    from mmras_stream.training.tuning import tuned
+
+    if start is None:
+        raise SettingsError("--coco tunes weights; say which, as in --from embedded")
+    if proposals and len(coco) not in (1, len(proposals)):
+        raise SettingsError(
+            f"{len(coco)} --coco and {len(proposals)} --proposals; give one for each, in order"
+        )
+
+    def seen_from_data(path: Path) -> str:
+        # the record in the weights is to hold no more of the user's folders than it must
+        return Path(os.path.relpath(path, data)).as_posix() if data else path.as_posix()
+
+    earlier = [proposals] if len(coco) == 1 else [[one] for one in proposals] or [[]] * len(coco)
+    reviews = [
+        Reviewed(
+            file.stem,
+            seen_from_data(file),
+            seen_from_data(images or file.parent),
+            proposals=tuple(seen_from_data(path) for path in before),
+        )
+        for file, before in zip(coco, earlier, strict=True)
+    ]
+    return tuned(recipe, reviews, read_card(weights_path(start)))
 
 
 def _run(
@@ -136,7 +217,9 @@ def _show(out: Path, recipe: Recipe, data: Path, *, quiet: bool, as_json: bool) 
 def _ordinary(recipe: Recipe, data: Path, drives: list[Path] | None) -> list[Stretch]:
     from mmras_stream.training.calibrate import Stretch, unseen_stretches
 
-    return [Stretch(path) for path in drives] if drives else unseen_stretches(recipe, data)
+    if drives:
+        return [Stretch(path) for path in drives]
+    return [] if recipe.reviewed else unseen_stretches(recipe, data)
 
 
 def _calibrate(weights: Path, drives: list[Stretch], *, quiet: bool) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-from pycocotools import mask as coco_mask
 
 from mmras_stream.errors import DataError
 from mmras_stream.evaluation.pixel import ANOMALY, IGNORE, Labels
+from mmras_stream.regions.segmentation import decode_segmentation
 
 ALSO_ANOMALY = 2
 """What RoadAnomaly writes for an anomaly."""
@@ -110,29 +110,7 @@ def coco_labels(path: Path, picture: CocoPicture, size: tuple[int, int]) -> Labe
     for is_crowd, label in ((True, IGNORE), (False, ANOMALY)):  # what is sure comes last
         for annotation in picture.annotations:
             if bool(annotation.get("iscrowd")) is is_crowd:
-                labels[_coco_mask(path, annotation, size)] = label
+                whose = f"{path}: annotation {annotation.get('id')}"
+                mask = decode_segmentation(annotation.get("segmentation"), size, of=whose)
+                labels[mask] = label
     return labels
-
-
-def _coco_mask(
-    path: Path, annotation: Mapping[str, object], size: tuple[int, int]
-) -> npt.NDArray[np.bool_]:
-    shape = annotation.get("segmentation")
-    try:
-        if isinstance(shape, list):
-            coded = coco_mask.merge(coco_mask.frPyObjects(shape, *size))
-        elif isinstance(shape, dict) and isinstance(shape.get("counts"), list):
-            coded = coco_mask.frPyObjects(shape, *size)
-        else:
-            coded = shape
-        mask = np.asarray(coco_mask.decode(coded), np.bool_)
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
-        raise DataError(
-            f"{path}: annotation {annotation.get('id')} has no polygon or RLE as segmentation"
-        ) from error
-    if mask.shape != size:
-        raise DataError(
-            f"{path}: the mask of annotation {annotation.get('id')} is "
-            f"{mask.shape[1]}x{mask.shape[0]}, its picture {size[1]}x{size[0]}"
-        )
-    return mask

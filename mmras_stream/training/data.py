@@ -46,7 +46,7 @@ class Crop:
     outliers: npt.NDArray[np.float32]
     """(H / 4, W / 4), 1 strange, 0 ordinary, -1 not known."""
     weights: npt.NDArray[np.float32]
-    """(H / 4, W / 4), of the outlier loss."""
+    """(H / 4, W / 4), of the outlier loss; 0 where the network is to say what it said before."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +110,7 @@ class CropSource:
 
     def __getitem__(self, number: int) -> Crop:
         """Return crop `number`; any whole number from 0 will do."""
-        return _to_cells(self.compose(number))
+        return to_cells(self.compose(number))
 
     def compose(self, number: int) -> Composition:
         """Return what crop `number` is made from."""
@@ -247,7 +247,8 @@ def _marked(picture: Picture) -> Labels:
     return labels
 
 
-def _to_cells(whole: Composition) -> Crop:
+def to_cells(whole: Composition) -> Crop:
+    """Bring labels and weights to the cells of the network's output."""
     labels = whole.labels
     height, width = labels.shape
     size = (width // STRIDE, height // STRIDE)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmras_stream.errors import CheckpointError
 from mmras_stream.inference.device import chosen_precision
@@ -22,8 +22,9 @@ from mmras_stream.models.compact import CompactNetwork
 from mmras_stream.prefetching import prefetch
 from mmras_stream.training.batches import Batch, collate
 from mmras_stream.training.data import CropSource
-from mmras_stream.training.losses import class_loss, outlier_loss, ranking_loss
+from mmras_stream.training.losses import class_loss, keep_loss, outlier_loss, ranking_loss
 from mmras_stream.training.recipe import CLASSES, EVERYTHING, OUTLIERS, Recipe, Stage
+from mmras_stream.training.tuning import TuningCrops, freeze_statistics
 from mmras_stream.training.weights import first_network, write_weights
 
 CHECKPOINT_EVERY_SECONDS = 60.0
@@ -74,11 +75,12 @@ class Trainer:
         self._out = out
         self._device = torch.device(device)
         self._precision = chosen_precision("auto", self._device)
-        self._crops = CropSource(recipe, data)
+        self._crops = TuningCrops(recipe, data) if recipe.reviewed else CropSource(recipe, data)
         self._start = start
         torch.manual_seed(recipe.seed)
         network = first_network(recipe, start).to(self._device)
         self._network: CompactNetwork = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+        self._before = copy.deepcopy(self._network).eval().requires_grad_(requires_grad=False)
         self._average = copy.deepcopy(self._network).requires_grad_(requires_grad=False)
         self._step = 0
         self._elapsed = 0.0
@@ -160,10 +162,8 @@ class Trainer:
         self._network.requires_grad_(learns != OUTLIERS).train(learns != OUTLIERS)
         for part in parts:
             part.requires_grad_(learns != CLASSES).train(learns != CLASSES)
-        if self._stage.frozen_norms:
-            for module in self._network.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
+        if self._stage.frozen_statistics:
+            freeze_statistics(self._network)
         self._optimizer = self._new_optimizer()
 
     def _new_optimizer(self) -> torch.optim.AdamW:
@@ -216,13 +216,17 @@ class Trainer:
             self._device.type, self._precision, enabled=self._precision == torch.bfloat16
         ):
             output = self._network(pixels)
-        groups = self._recipe.group_numbers
+        # reviews alone label no class, and tune networks that know others
+        groups = self._recipe.group_numbers if self._recipe.sources else ()
         if stage.learns == CLASSES:
             return class_loss(output, classes, groups)
         logits = output.outlier_logits.float()
         total = outlier_loss(logits, outliers, weights, how)
         if stage.ranking > 0:
             total = total + stage.ranking * ranking_loss(logits, outliers, margin=how.margin)
+        if how.keep > 0:
+            before = self._before(pixels)
+            total = total + how.keep * keep_loss(output, before, outliers, weights)
         if stage.learns != EVERYTHING:
             return total
         return total + class_loss(output, classes, groups)

@@ -48,12 +48,12 @@ def outlier_loss(logits: Tensor, outliers: Tensor, weights: Tensor, how: Loss) -
     Args:
         logits: (N, h, w).
         outliers: (N, h, w) 1 strange, 0 ordinary, -1 not counted.
-        weights: (N, h, w) of the strange places.
+        weights: (N, h, w), 0 where nothing counts.
         how: Weights of the parts.
     """
-    known = outliers >= 0
-    strange = (outliers > 0).float()
-    balance = torch.where(outliers > 0, how.positive_weight * weights, 1.0) * known
+    known = (outliers >= 0) & (weights > 0)
+    strange = (outliers > 0).float() * known
+    balance = torch.where(outliers > 0, how.positive_weight, 1.0) * weights * known
     entropy = F.binary_cross_entropy_with_logits(logits, strange, reduction="none")
     total = how.outlier * (entropy * balance).sum() / known.sum().clamp(min=1)
     return total + how.dice * _dice(torch.sigmoid(logits) * known, strange)
@@ -79,6 +79,35 @@ def ranking_loss(logits: Tensor, outliers: Tensor, *, margin: float) -> Tensor:
             high = ordinary.topk(min(HARDEST, ordinary.numel())).values
             losses.append(F.softplus(margin - (low[:, None] - high)).mean())
     return torch.stack(losses).mean() if losses else logits.sum() * 0
+
+
+def keep_loss(
+    output: SegmentationOutput, before: SegmentationOutput, outliers: Tensor, weights: Tensor
+) -> Tensor:
+    """Ask for the scores that the network gave before.  Li and Hoiem 2016, arXiv 1606.09282.
+
+    Class scores are held everywhere; the outlier score where `weights` is 0, and there only
+    where it was right by `outliers`: an error is no memory worth keeping.  Both as Kullback-Leibler
+    divergence from the distribution before.
+
+    Args:
+        output: With gradients.
+        before: Of the same pictures, by the network as training began.
+        outliers: (N, h, w) 1 strange, 0 ordinary, -1 not known.
+        weights: (N, h, w) of the outlier loss.
+    """
+    now, then = (F.log_softmax(one.class_scores.float(), 1) for one in (output, before))
+    classes = F.kl_div(now, then, reduction="none", log_target=True).sum(1).mean()
+    assert output.outlier_logits is not None
+    assert before.outlier_logits is not None
+    logits, target = output.outlier_logits.float(), before.outlier_logits.float()
+    was_right = (target > 0) == (outliers > 0)
+    held = (weights == 0) & (outliers >= 0) & was_right
+    chance = target.sigmoid()
+    excess = F.binary_cross_entropy_with_logits(
+        logits, chance, reduction="none"
+    ) - F.binary_cross_entropy_with_logits(target, chance, reduction="none")
+    return classes + (excess * held).sum() / held.sum().clamp(min=1)
 
 
 def _dice(probability: Tensor, target: Tensor) -> Tensor:

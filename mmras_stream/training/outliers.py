@@ -145,7 +145,12 @@ def paste(
     region[(alpha > 0.08) & ~core] = IGNORE
     region[core] = thing.label
     if thing.label == OUTLIER and core.any():
-        weights[there][core] = float(np.clip((400 / core.sum()) ** 0.5, 0.8, 3.0))
+        weights[there][core] = size_weight(int(core.sum()))
+
+
+def size_weight(area: int) -> float:
+    """Return the weight of a strange thing of so many pixels in the loss: small ones count more."""
+    return float(np.clip((400 / max(area, 1)) ** 0.5, 0.8, 3.0))
 
 
 def _softened(picture: npt.NDArray[Any], stretch: float, enlargement: float) -> npt.NDArray[Any]:

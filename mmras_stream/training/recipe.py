@@ -40,8 +40,8 @@ class Stage:
     learning_rate: float
     ranking: float = 0.0
     """Weight of the part of the loss that ranks strange places above ordinary ones."""
-    frozen_norms: bool = False
-    """Keep the statistics of batch normalisation as they are, as a short stage should."""
+    frozen_statistics: bool = False
+    """Leave the means and variances of batch normalisation as they are: few pictures move them."""
 
     def __post_init__(self) -> None:
         check_known(self.learns, (CLASSES, OUTLIERS, EVERYTHING), f"stage {self.name!r}: learns")
@@ -106,6 +106,8 @@ class Loss:
     dice: float
     margin: float = 1.0
     """By how much logits of strange places should lie above ordinary ones."""
+    keep: float = 0.0
+    """Weight of the part that holds the network to what it said before training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,25 @@ class Drive:
 
 
 @dataclass(frozen=True, slots=True)
+class Reviewed:
+    """Proposals that a person went through, in a COCO file as labelling tools export it."""
+
+    name: str
+    coco: str
+    images: str
+    """Folder that holds its pictures, at any depth."""
+    share: float = 1.0
+    proposals: tuple[str, ...] = ()
+    """The files before the review: what is gone since is taken as rejected."""
+    horizon: float = 0.5
+    """As a share of the height; things are pasted onto the triangle from there to both corners."""
+    rejected_weight: float = 4.0
+    """In the outlier loss, of rejected regions; accepted ones have `Loss.positive_weight`."""
+    rest_weight: float = 0.3
+    """The same, of what bears no annotation: looked at, but things are missed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Drawn:
     """Scenes drawn by `mmras_stream.synthetic.scene`."""
 
@@ -167,6 +188,7 @@ class Recipe:
     drives: tuple[Drive, ...] = ()
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Names for several classes together, as data sets of coarser labels know them."""
+    reviewed: tuple[Reviewed, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from mmras_stream.training.recipe import (
     Loss,
     Outliers,
     Recipe,
+    Reviewed,
     Schedule,
     Source,
     Stage,
@@ -41,7 +42,8 @@ def load_recipe(name: str | Path) -> Recipe:
     values = _read(name)
     if "extends" in values:
         values = _merged(_read(values.pop("extends")), values)
-    for key, kind in (("sources", Source), ("stages", Stage), ("drives", Drive)):
+    lists = {"sources": Source, "stages": Stage, "drives": Drive, "reviewed": Reviewed}
+    for key, kind in lists.items():
         values[key] = tuple(_section(kind, v, key) for v in values.get(key, ()))
     if not values["stages"]:
         raise SettingsError(f"{name} has no [[stages]], so there is nothing to train")
@@ -66,7 +68,7 @@ def _read(name: str | Path) -> dict[str, Any]:  # Any: TOML values
     except OSError as error:
         raise SettingsError(
             f"no recipe {str(name)!r}: neither a file nor shipped with the library; "
-            "try 'embedded' or 'staged'"
+            "try 'embedded', 'staged' or 'tuning'"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{name} is not TOML: {error}") from error

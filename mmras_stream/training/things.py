@@ -164,6 +164,9 @@ KINDS: dict[str, Callable[[Supply, np.random.Generator], Cutout]] = {
 }
 """What a recipe's `kinds` may name."""
 
+NEED_CUTOUTS = ("cutout", "blob")
+"""Of these, what cannot be made without cut-outs."""
+
 
 def _foreign(supply: Supply, rng: np.random.Generator) -> Image:
     return texture_patch(supply.pictures[int(rng.integers(len(supply.pictures)))], rng)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import torch
 
-from mmras_stream.errors import CheckpointError
+from mmras_stream.errors import CheckpointError, SettingsError
 from mmras_stream.models.checkpoint import WeightsCard, load_network, read_card, save_weights
 from mmras_stream.models.compact import CompactNetwork
 from mmras_stream.training.recipe import Recipe
+from mmras_stream.training.tuning import with_threshold_of
 
 CLASS_HEAD = "class_head."
 """Begins the names of what alone depends on how many classes there are."""
@@ -21,8 +22,15 @@ def first_network(recipe: Recipe, start: Path | None) -> CompactNetwork:
     """Build the network, from weights where there are some; other classes are learnt anew."""
     network = CompactNetwork(recipe.network)
     if start is None:
+        if recipe.loss.keep > 0:
+            raise SettingsError(
+                "the recipe holds a network to what it said before (loss.keep); give its weights, "
+                "as in --from embedded"
+            )
         return network
     before, _ = load_network(start)
+    if recipe.reviewed and not recipe.sources:
+        return before  # no label of the recipe counts its classes
     if replace(before.config, classes=recipe.classes) != recipe.network:
         raise CheckpointError(
             f"{start} holds a network of another shape, {before.config}; "
@@ -30,6 +38,11 @@ def first_network(recipe: Recipe, start: Path | None) -> CompactNetwork:
         )
     state = before.state_dict()
     if before.config.classes != recipe.classes:
+        if recipe.loss.keep > 0:
+            raise CheckpointError(
+                f"{start} knows the classes {', '.join(before.config.classes)}; the labelled "
+                f"sources have {', '.join(recipe.classes)}; leave them out"
+            )
         state = {k: v for k, v in state.items() if not k.startswith(CLASS_HEAD)}
     network.load_state_dict(state, strict=False)
     return network
@@ -49,6 +62,7 @@ def write_weights(
     provenance = {
         "sources": {source.name: source.images for source in sources},
         "drives": {drive.name: drive.video for drive in recipe.drives},
+        "reviewed": [review.coco for review in recipe.reviewed],
         "start": read_card(start).sha256 if start else None,
         "drawn_scenes": recipe.drawn.scenes,
         "steps": steps,
@@ -59,7 +73,9 @@ def write_weights(
     card = WeightsCard(
         network.config,
         input_width=recipe.input_width,
-        recipe=recipe.to_dict(),
+        recipe=replace(recipe, network=network.config).to_dict(),
         provenance=provenance,
     )
+    if recipe.reviewed and start:
+        card = with_threshold_of(start, card)
     save_weights(path, network.state_dict(), card)

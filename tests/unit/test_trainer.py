@@ -273,10 +273,12 @@ def test_a_recipe_takes_from_another_what_it_does_not_say(tmp_path: Path) -> Non
     assert here.stages == there.stages
 
 
-def test_frozen_norms_keep_their_statistics(data: Path, recipe: Recipe, tmp_path: Path) -> None:
+def test_frozen_statistics_keep_their_statistics(
+    data: Path, recipe: Recipe, tmp_path: Path
+) -> None:
     before, after = tmp_path / "before.safetensors", tmp_path / "after.safetensors"
     list(Trainer(recipe, data, before).run())
-    stage = replace(recipe.stages[0], frozen_norms=True)
+    stage = replace(recipe.stages[0], frozen_statistics=True)
     list(Trainer(replace(recipe, stages=(stage,)), data, after, start=before).run())
     first, second = (load_network(path)[0].state_dict() for path in (before, after))
     moved = {name for name, value in first.items() if not torch.equal(second[name], value)}
