@@ -87,5 +87,7 @@ def _evaluation(
             summed(course.figures.pixels for course in courses),
             joined(course.figures.consistency for course in courses),
         )
+    if not next(iter(whole.values())).tracking.things:
+        notes = (*notes, f"no thing has {rules.visible_pixels} pixels, so none can be found")
     truth_consistency = joined(drive.truth_consistency for drive in drives)
     return VideoEvaluation(rules, model.threshold, drives, raw, truth_consistency, whole, notes)

@@ -38,7 +38,7 @@ def texture(seed: int, height: int, width: int) -> npt.NDArray[np.uint8]:
     noise = np.random.default_rng(seed).standard_normal((height, width))
     layers = [size * cv2.GaussianBlur(noise, (0, 0), size) for size in (2.0, 5.0, 12.0, 25.0)]
     total = np.sum(layers, axis=0)
-    return (128 + 40 * (total - total.mean()) / total.std()).clip(0, 255).astype(np.uint8)
+    return np.asarray(np.clip(128 + 40 * (total - total.mean()) / total.std(), 0, 255), np.uint8)
 
 
 def moved(step: int) -> tuple[npt.NDArray[np.uint8], Mask]:
@@ -125,7 +125,8 @@ def test_what_is_ignored_or_came_into_the_picture_is_left_out() -> None:
     meter.add(left, None, NOTHING)
     meter.add(whole, still, ~left)
     assert meter.consistency == Consistency(1.0, 1)
-    going = still - np.float32([SIZE[1] - 20, 0])
+    going = still.copy()
+    going[..., 0] = 20 - SIZE[1]
     meter = ConsistencyMeter()
     meter.add(left, None, NOTHING)
     meter.add(whole, going, NOTHING)

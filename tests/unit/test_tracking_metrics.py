@@ -135,7 +135,8 @@ HERE: Spans = {1: (10, 20)}
 def test_a_thing_found_late_has_its_delay_in_frames_and_in_time() -> None:
     drive = tracked([({}, {}), *[(HERE, {})] * 3, *[(HERE, {7: (10, 20)})] * 4])
     (thing,) = drive.things
-    assert (thing.delay_frames, thing.delay_seconds) == (3, pytest.approx(0.12))
+    assert thing.delay_frames == 3
+    assert thing.delay_seconds == pytest.approx(0.12)
     metrics = tracking_metrics([drive])
     assert (metrics.recall, metrics.median_delay_ms, metrics.flips) == (1.0, 120.0, 1)
     assert (metrics.mostly_tracked, metrics.mostly_lost) == (0, 0)
