@@ -34,8 +34,8 @@ def video_tables(values: Mapping[str, object], evaluation: VideoEvaluation) -> N
     console.print(_table("", columns(evaluation), everything))
     if len(drives) > 1:
         for smoother in evaluation.smoothers:
-            title = f"drives, smoother {smoother}"
-            console.print(_table(title, DRIVE_COLUMNS, drive_rows(evaluation, smoother)))
+            console.print(printable(f"drives, smoother {smoother}"), markup=False, highlight=False)
+            console.print(_table("", DRIVE_COLUMNS, drive_rows(evaluation, smoother)))
 
 
 def _table(first: str, heads: Iterable[str], lines: Iterable[Row]) -> Table:

@@ -101,6 +101,8 @@ class ScoreCounts:
             OutputError: there is no space.
         """
         rows = self._memory_rows()
+        if not rows.size:
+            return
         try:
             if self._file is None:
                 self._file = self._files.enter_context(tempfile.TemporaryFile("w+b"))  # noqa: SIM115 - closed in close
@@ -133,7 +135,7 @@ class ScoreCounts:
 
     def _memory_rows(self) -> Rows:
         self._held = [np.sort(np.concatenate(self._held))] if self._held else []
-        return _counted_rows(self._held[0]) if self._held else np.zeros(0, np.uint64)
+        return _counted_rows(self._held[0]) if self._held_size else np.zeros(0, np.uint64)
 
     def _read(self, run: _Run, low: int, high: int) -> Rows:
         assert self._file is not None
