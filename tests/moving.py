@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -106,10 +105,3 @@ def _frame(shown: Sequence[Shown], index: int) -> av.VideoFrame:
 def bright_model(**backend: Any) -> Model:
     """Return a model to which bright places are strange."""
     return Model(FakeBackend(**backend), FakeScorer(), 0.5, score="brightness")
-
-
-@contextmanager
-def counted(model: Model) -> Iterator[list[int]]:
-    """Give the sizes of the batches that the network of a model sees."""
-    assert isinstance(model.backend, FakeBackend)
-    yield model.backend.batch_sizes

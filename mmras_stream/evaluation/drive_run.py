@@ -4,33 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
 
 import cv2
 import numpy as np
 
 from mmras_stream.errors import DataError
-from mmras_stream.evaluation.drive_figures import Course, DriveResult, Figures, Seen
+from mmras_stream.evaluation.course import CourseRun, Expected
+from mmras_stream.evaluation.drive_figures import DriveResult, Seen
 from mmras_stream.evaluation.drives import FrameTruth, LabelledDrive
-from mmras_stream.evaluation.measure import PixelCounts, pixel_counts, summed
-from mmras_stream.evaluation.overlaps import Rules, overlaps_of
-from mmras_stream.evaluation.pixel import ANOMALY, Labels, PixelCurve, PixelPool
+from mmras_stream.evaluation.overlaps import Rules
+from mmras_stream.evaluation.pixel import ANOMALY, PixelCurve, PixelPool
 from mmras_stream.evaluation.scores import enlarged, told
 from mmras_stream.evaluation.stability import BackwardFlow, ConsistencyMeter, flow_size
-from mmras_stream.evaluation.temporal import TrackTally
-from mmras_stream.evaluation.tracks import tracking_metrics
-from mmras_stream.evaluation.variants import UNSMOOTHED, Variant
+from mmras_stream.evaluation.variants import UNSMOOTHED, Variant, drive_info, raw_frames
 from mmras_stream.model import Model
-from mmras_stream.pipeline import open_decoder, results
 from mmras_stream.settings import Settings
-from mmras_stream.types import FrameResult, Mask, ScoreMap
+from mmras_stream.types import FrameResult, Mask
 
 LEAST_TOLERANCE = 2
 """Frames by which a drive and its labels may differ in length, or 1 % if that is more."""
 
 
 class DriveRun:
-    """Measures one drive, frame by frame, with each smoother."""
+    """Measures one drive with each smoother.
+
+    Args:
+        drive: To be measured.
+        model: Whose maps are given, and whose threshold tells what is strange.
+        settings: With which the drive is read and followed.
+        smoothers: Names; the first is what is shown.
+        rules: What counts as found.
+        stack: Which gives temporary space back.
+    """
 
     def __init__(
         self,
@@ -41,8 +46,7 @@ class DriveRun:
         rules: Rules,
         stack: ExitStack,
     ) -> None:
-        with closing(open_decoder(drive.video, settings.video)) as decoder:
-            info = decoder.info
+        info = drive_info(drive.video, settings)
         self._drive = drive
         self._flow = BackwardFlow()
         self._truth_meter = ConsistencyMeter()
@@ -52,80 +56,48 @@ class DriveRun:
             for name in smoothers
         }
         self._runs = {
-            name: _CourseRun(Variant(name, settings, model, info), rules) for name in smoothers
+            name: CourseRun(
+                drive,
+                Variant(name, settings, model, info),
+                rules,
+                None if name == UNSMOOTHED else self.pools[name],
+            )
+            for name in smoothers
         }
 
-    def add(self, raw: FrameResult, truth: FrameTruth) -> Seen:
-        """Measure the next frame and return what the first smoother makes of it."""
-        flow = self._flow.update(raw.frame)
+    def add(self, raw: FrameResult, truth: FrameTruth) -> list[Seen]:
+        """Measure the next frame and return what the first smoother has settled by it."""
         size = flow_size(raw.frame.height, raw.frame.width)
         labels = truth.labels
-        ignored = _shrunk(truth.ignored, size)
-        self._truth_meter.add(_shrunk(labels == ANOMALY, size), flow, ignored)
-        where = f"frame {raw.frame.index} of {self._drive.video}"
-        self.raw.add(enlarged(raw.raw_map), labels, name=where)
-        seen = []
-        for name, run in self._runs.items():
-            try:
-                result = run.variant.update(raw.frame, raw.raw_map)
-            except ValueError as error:  # what the regions of a map are refused with
-                raise DataError(f"{self._drive.video}, smoother {name}: {error}") from error
-            scores = enlarged(result.anomaly_map)
-            if self.pools[name] is not self.raw:
-                self.pools[name].add(scores, labels, name=where)
-            small = cv2.resize(result.anomaly_map.scores, size, interpolation=cv2.INTER_LINEAR)
-            run.meter.add(np.asarray(small) > result.threshold, flow, ignored)
-            run.timeline.append((raw.frame.seconds, float(result.anomaly_map.scores.max())))
-            run.pixels = summed([run.pixels, _counted(scores, labels, result.threshold)])
-            seen.append(run.track(self._drive.name, truth, result, scores))
+        expected = Expected(
+            f"frame {raw.frame.index} of {self._drive.video}",
+            truth,
+            labels,
+            self._flow.update(raw.frame),
+            _shrunk(truth.ignored, size),
+        )
+        strange = _shrunk(labels == ANOMALY, size)
+        self._truth_meter.add(strange, expected.flow, expected.ignored)
+        self.raw.add(enlarged(raw.raw_map), labels, name=expected.name)
+        seen = [list(run.add(raw, expected)) for run in self._runs.values()]
         return seen[0]
 
-    def settled(self) -> DriveRun:
-        """Keep pixels on disk alone."""
-        for pool in {id(pool): pool for pool in (self.raw, *self.pools.values())}.values():
+    def rest(self) -> list[Seen]:
+        """Return what the first smoother settles after the last frame; keep pixels on disk."""
+        seen = [list(run.rest()) for run in self._runs.values()]
+        self.raw.lay_aside()
+        for pool in self.pools.values():
             pool.lay_aside()
-        return self
+        return seen[0]
 
     def result(self) -> DriveResult:
         """Return what was measured."""
         raw = _curve(self.raw)
-        courses = {}
-        for name, run in self._runs.items():
-            tracks = run.tally.result()
-            figures = Figures(
-                tracking_metrics([tracks]),
-                raw if name == UNSMOOTHED else _curve(self.pools[name]),
-                run.pixels,
-                run.meter.consistency,
-            )
-            courses[name] = Course(tracks, figures, tuple(run.timeline))
+        courses = {
+            name: run.course(raw if name == UNSMOOTHED else _curve(self.pools[name]))
+            for name, run in self._runs.items()
+        }
         return DriveResult(self._drive.name, raw, self._truth_meter.consistency, courses)
-
-
-class _CourseRun:
-    """What is added up for one smoother on one drive."""
-
-    def __init__(self, variant: Variant, rules: Rules) -> None:
-        self.variant = variant
-        self.tally = TrackTally(rules)
-        self.meter = ConsistencyMeter()
-        self.pixels = PixelCounts(0, 0, 0, 0)
-        self.timeline: list[tuple[float, float]] = []
-
-    def track(self, drive: str, truth: FrameTruth, result: FrameResult, scores: ScoreMap) -> Seen:
-        """Pair things and tracks."""
-        overlaps = overlaps_of(truth, result.finds, self.tally.rules)
-        track_scores: dict[int, float] = {}
-        for find in result.finds:
-            assert find.track_id is not None
-            track_scores[find.track_id] = max(find.score, track_scores.get(find.track_id, -np.inf))
-        pairs = self.tally.add(
-            result.frame.moment,
-            overlaps,
-            thing_scores={k: float(scores[truth.things[k]].max()) for k in overlaps.things},
-            track_scores=track_scores,
-        )
-        return Seen(drive, truth, overlaps, pairs, result)
 
 
 def labelled_frames(
@@ -145,11 +117,9 @@ def labelled_frames(
     """
     truth, name = drive.truth, drive.video.name
     tolerance = max(LEAST_TOLERANCE, truth.length // 100)
-    blind = replace(model, threshold=float("inf"), new_namer=None)
-    plain = replace(settings, temporal=replace(settings.temporal, smoother=UNSMOOTHED))
     before = last = -1
     shared, late = 0, 0
-    with closing(results(drive.video, plain, model=blind)) as frames:
+    with closing(raw_frames(drive.video, model, settings)) as frames:
         for result in told(frames, drive.video):
             frame = result.frame
             before, last = last, frame.index
@@ -181,10 +151,6 @@ def _curve(pool: PixelPool) -> PixelCurve | None:
     if not all(counts.total for counts in pool.counts):
         return None
     return pool.curve()
-
-
-def _counted(scores: ScoreMap, labels: Labels, threshold: float) -> PixelCounts:
-    return pixel_counts(scores[labels == ANOMALY], scores[labels == 0], threshold)
 
 
 def _shrunk(mask: Mask, size: tuple[int, int]) -> Mask:

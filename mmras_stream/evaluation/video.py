@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 
-from mmras_stream.evaluation.drive_figures import Figures, VideoEvaluation, Watcher
+from mmras_stream.evaluation.drive_figures import Figures, Seen, VideoEvaluation, Watcher
 from mmras_stream.evaluation.drive_run import DriveRun, labelled_frames
 from mmras_stream.evaluation.drives import LabelledDrive
 from mmras_stream.evaluation.measure import summed
@@ -25,7 +25,7 @@ def evaluate_drives(
     *,
     smoothers: Sequence[str],
     rules: Rules,
-    watchers: Iterable[Watcher] = (),
+    watchers: Sequence[Watcher] = (),
     observer: Callable[[float, str], None] = lambda _share, _word: None,
 ) -> VideoEvaluation:
     """Measure a model on drives of which every frame is labelled.
@@ -59,13 +59,18 @@ def evaluate_drives(
             run = DriveRun(drive, model, settings, smoothers, rules, stack)
             with closing(labelled_frames(drive, model, settings, notes)) as frames:
                 for result, truth in frames:
-                    seen = run.add(result, truth)
-                    for watcher in watchers:
-                        watcher(seen)
+                    _tell(watchers, run.add(result, truth))
                     done += 1
                     observer(0.95 * done / total, f"{done} of {total} frames")
-            runs.append(run.settled())
+            _tell(watchers, run.rest())
+            runs.append(run)
         return _evaluation(runs, model, rules, smoothers, tuple(notes))
+
+
+def _tell(watchers: Sequence[Watcher], settled: Sequence[Seen]) -> None:
+    for seen in settled:
+        for watcher in watchers:
+            watcher(seen)
 
 
 def _evaluation(

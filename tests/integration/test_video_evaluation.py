@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -19,13 +20,13 @@ from mmras_stream.evaluation.drives import open_drives
 from mmras_stream.evaluation.overlaps import Rules
 from mmras_stream.evaluation.pixel import pixel_metrics
 from mmras_stream.evaluation.scores import enlarged
-from mmras_stream.evaluation.variants import Variant
+from mmras_stream.evaluation.variants import Variant, drive_info, raw_frames
 from mmras_stream.evaluation.video import evaluate_drives
 from mmras_stream.model import Model
-from mmras_stream.pipeline import open_decoder, results
+from mmras_stream.pipeline import results
 from mmras_stream.settings import Settings, TemporalSettings
 from mmras_stream.testing import FakeBackend
-from mmras_stream.types import AnomalyMap, FrameBatch
+from mmras_stream.types import AnomalyMap, FrameBatch, FrameResult
 from moving import Shown, annotation, bright_model, write_drive, write_labels
 
 PROMPT = Settings(temporal=TemporalSettings(min_duration_seconds=0.0))
@@ -78,16 +79,42 @@ def test_a_variant_proposes_what_a_run_proposes(tmp_path: Path, smoother: str) -
     drive = write_drive(tmp_path, "one", [SEEN, DECOY])
     settings = Settings(temporal=TemporalSettings(smoother=smoother))
     model = bright_model()
-    with closing(open_decoder(drive, settings.video)) as decoder:
-        variant = Variant(smoother, Settings(), model, decoder.info)
+    variant = Variant(smoother, Settings(), model, drive_info(drive, settings))
+    with closing(raw_frames(drive, model, Settings())) as frames:
+        ours = [result for raw in frames for result in variant.update(raw)]
+    ours += variant.rest()
     with closing(results(drive, settings, model=model)) as frames:
-        proposed = 0
-        for result in frames:
-            ours = variant.update(result.frame, result.raw_map)
-            assert ours.proposals == result.proposals
-            assert (ours.anomaly_map.scores == result.anomaly_map.scores).all()
-            proposed += len(ours.proposals)
-    assert proposed > 20
+        theirs = list(frames)
+    assert [result.proposals for result in ours] == [result.proposals for result in theirs]
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine.frame.index == other.frame.index
+        assert (mine.anomaly_map.scores == other.anomaly_map.scores).all()
+    assert sum(len(result.proposals) for result in ours) > 20
+
+
+class _Late(Variant):
+    """Settles each frame only three frames later."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._held: list[FrameResult] = []
+
+    def update(self, raw: FrameResult) -> Sequence[FrameResult]:
+        self._held += super().update(raw)
+        settled, self._held = self._held[:-3], self._held[-3:]
+        return settled
+
+    def rest(self) -> Sequence[FrameResult]:
+        return self._held
+
+
+def test_results_may_come_later_than_their_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drive = write_drive(tmp_path, "one", [SEEN, MISSED, DECOY])
+    prompt = evaluated(drive, "ema")
+    monkeypatch.setattr("mmras_stream.evaluation.drive_run.Variant", _Late)
+    assert evaluated(drive, "ema") == prompt
 
 
 def test_pixels_are_pooled_exactly_over_frames_and_over_drives(tmp_path: Path) -> None:
