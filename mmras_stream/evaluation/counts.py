@@ -148,11 +148,14 @@ class ScoreCounts:
 
 def common_slices(counts: Sequence[ScoreCounts], bounds: Sequence[int]) -> Iterator[Counted]:
     """Yield what several counted together; see `ScoreCounts.slices`."""
-    for parts in zip(*(one.slices(bounds) for one in counts), strict=True):
-        yield _summed(
-            np.concatenate([part.keys for part in parts]),
-            np.concatenate([part.counts for part in parts]),
-        )
+    for first, *others in zip(*(one.slices(bounds) for one in counts), strict=True):
+        if not others:
+            yield first
+            continue
+        keys = np.concatenate([first.keys, *(part.keys for part in others)])
+        seen = np.concatenate([first.counts, *(part.counts for part in others)])
+        order = np.argsort(keys, kind="stable")
+        yield _summed(keys[order], seen[order])
 
 
 def range_bounds(counts: Sequence[ScoreCounts], *, rows: int = 1 << 20) -> list[int]:
@@ -180,14 +183,13 @@ def _between(rows: Rows, low: int, high: int) -> Rows:
 
 
 def _merged(rows: Rows) -> Counted:
+    rows = np.sort(rows)
     return _summed(_rows_keys(rows), (rows & _LOW).astype(np.int64))
 
 
 def _summed(keys: Keys, counts: npt.NDArray[np.int64]) -> Counted:
-    """Add up the counts of equal keys; a stable sort is quick where stretches are in order."""
+    """Add up the counts of equal keys, which are sorted."""
     if not keys.size:
         return Counted(keys, counts)
-    order = np.argsort(keys, kind="stable")
-    keys, counts = keys[order], counts[order]
     begins = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
     return Counted(keys[begins], np.add.reduceat(counts, begins))

@@ -32,7 +32,7 @@ class DriveRun:
         drive: To be measured.
         model: Whose maps are given, and whose threshold tells what is strange.
         settings: With which the drive is read and followed.
-        smoothers: Names; the first is what is shown.
+        smoothers: Names; the first is what is shown. Raw maps are measured in any case.
         rules: What counts as found.
         stack: Which gives temporary space back.
     """
@@ -47,14 +47,15 @@ class DriveRun:
         stack: ExitStack,
     ) -> None:
         info = drive_info(drive.video, settings)
+        self.name = drive.name
         self._drive = drive
         self._flow = BackwardFlow()
         self._truth_meter = ConsistencyMeter()
-        self.raw = stack.enter_context(PixelPool())
         self.pools = {
-            name: self.raw if name == UNSMOOTHED else stack.enter_context(PixelPool())
-            for name in smoothers
+            name: stack.enter_context(PixelPool())
+            for name in dict.fromkeys([UNSMOOTHED, *smoothers])
         }
+        self.curves: dict[str, PixelCurve | None] = {}
         self._runs = {
             name: CourseRun(
                 drive,
@@ -78,26 +79,23 @@ class DriveRun:
         )
         strange = _shrunk(labels == ANOMALY, size)
         self._truth_meter.add(strange, expected.flow, expected.ignored)
-        self.raw.add(enlarged(raw.raw_map), labels, name=expected.name)
+        self.pools[UNSMOOTHED].add(enlarged(raw.raw_map), labels, name=expected.name)
         seen = [list(run.add(raw, expected)) for run in self._runs.values()]
         return seen[0]
 
     def rest(self) -> list[Seen]:
-        """Return what the first smoother settles after the last frame; keep pixels on disk."""
+        """Return what the first smoother settles after the last frame; sum the pixels up."""
         seen = [list(run.rest()) for run in self._runs.values()]
-        self.raw.lay_aside()
-        for pool in self.pools.values():
-            pool.lay_aside()
+        for name, pool in self.pools.items():
+            pool.lay_aside()  # other drives are still to come, and memory shall not grow with them
+            self.curves[name] = _curve(pool)
         return seen[0]
 
     def result(self) -> DriveResult:
-        """Return what was measured."""
-        raw = _curve(self.raw)
-        courses = {
-            name: run.course(raw if name == UNSMOOTHED else _curve(self.pools[name]))
-            for name, run in self._runs.items()
-        }
-        return DriveResult(self._drive.name, raw, self._truth_meter.consistency, courses)
+        """Return what was measured, after `rest`."""
+        courses = {name: run.course(self.curves[name]) for name, run in self._runs.items()}
+        raw = self.curves[UNSMOOTHED]
+        return DriveResult(self.name, raw, self._truth_meter.consistency, courses)
 
 
 def labelled_frames(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 
+from mmras_stream.errors import DataError
 from mmras_stream.evaluation.drive_figures import Figures, Seen, VideoEvaluation, Watcher
 from mmras_stream.evaluation.drive_run import DriveRun, labelled_frames
 from mmras_stream.evaluation.drives import LabelledDrive
 from mmras_stream.evaluation.measure import summed
 from mmras_stream.evaluation.overlaps import Rules
-from mmras_stream.evaluation.pixel import pooled_curve
+from mmras_stream.evaluation.pixel import PixelCurve, pooled_curve
 from mmras_stream.evaluation.stability import joined
 from mmras_stream.evaluation.tracks import tracking_metrics
 from mmras_stream.evaluation.variants import UNSMOOTHED, check_smoothers
@@ -81,18 +82,33 @@ def _evaluation(
     notes: tuple[str, ...],
 ) -> VideoEvaluation:
     drives = tuple(run.result() for run in runs)
-    raw = pooled_curve([run.raw for run in runs])
+    curves = {name: _pooled(runs, name) for name in runs[0].pools}
     whole = {}
     for name in smoothers:
         courses = [drive.courses[name] for drive in drives]
-        pools = [run.pools[name] for run in runs]
         whole[name] = Figures(
             tracking_metrics([course.tracks for course in courses]),
-            raw if name == UNSMOOTHED else pooled_curve(pools),
+            curves[name],
             summed(course.figures.pixels for course in courses),
             joined(course.figures.consistency for course in courses),
         )
-    if not next(iter(whole.values())).tracking.things:
+    if not whole[smoothers[0]].tracking.things:
         notes = (*notes, f"no thing has {rules.visible_pixels} pixels, so none can be found")
-    truth_consistency = joined(drive.truth_consistency for drive in drives)
-    return VideoEvaluation(rules, model.threshold, drives, raw, truth_consistency, whole, notes)
+    return VideoEvaluation(
+        rules,
+        model.threshold,
+        drives,
+        curves[UNSMOOTHED],
+        joined(drive.truth_consistency for drive in drives),
+        whole,
+        notes,
+    )
+
+
+def _pooled(runs: Sequence[DriveRun], name: str) -> PixelCurve:
+    if len(runs) == 1 and (curve := runs[0].curves[name]) is not None:
+        return curve
+    try:
+        return pooled_curve([run.pools[name] for run in runs])
+    except DataError as error:
+        raise DataError(f"{', '.join(run.name for run in runs)}: {error}") from error

@@ -64,7 +64,7 @@ def rows(
     )
 
 
-DRIVE_COLUMNS = ("AuPRC", "FPR95", "TC", "found", "delay, ms", "false/min", "MOTA")
+DRIVE_COLUMNS = ("AuPRC", "FPR95", "TC", "found", "late, ms", "false/min", "MOTA")
 
 
 def drive_rows(evaluation: VideoEvaluation, smoother: str) -> tuple[Row, ...]:

@@ -23,8 +23,8 @@ from mmras_stream.evaluation.scores import enlarged
 from mmras_stream.evaluation.variants import Variant, drive_info, raw_frames
 from mmras_stream.evaluation.video import evaluate_drives
 from mmras_stream.model import Model
-from mmras_stream.pipeline import results
-from mmras_stream.settings import Settings, TemporalSettings
+from mmras_stream.pipeline import results, run
+from mmras_stream.settings import OutputSettings, Settings, TemporalSettings
 from mmras_stream.testing import FakeBackend
 from mmras_stream.types import AnomalyMap, FrameBatch, FrameResult
 from moving import Shown, annotation, bright_model, write_drive, write_labels
@@ -280,3 +280,17 @@ def test_another_clock_is_noted(tmp_path: Path) -> None:
     labels.write_text(json.dumps(content))
     (note,) = printed(drive)["notes"]
     assert re.match(r"\d\d frames of one.mp4 are shown at another time than one.coco.json", note)
+
+
+def test_what_annotate_proposes_is_perfect_if_taken_for_the_truth(tmp_path: Path) -> None:
+    drive = write_drive(tmp_path / "in", "one", [SEEN, DECOY, replace(SEEN, first=20, end=40)])
+    settings = replace(PROMPT, output=OutputSettings(exporters=("coco",)))
+    run(drive, tmp_path / "out", settings, model=bright_model())
+    labels = tmp_path / "out" / "one" / "proposals.coco.json"
+    config = tmp_path / "prompt.toml"
+    config.write_text("[temporal]\nmin_duration_seconds = 0.0\n")
+    values = printed(drive, "--gt", labels, "--smoother", "ema", "--config", config)
+    whole = values["whole"]["ema"]
+    assert whole["things"] > 1
+    assert (whole["recall"], whole["mota"], whole["idf1"]) == (1.0, 1.0, 1.0)
+    assert (whole["false_tracks"], whole["flips"], whole["median_delay_ms"]) == (0, 0, 0)
