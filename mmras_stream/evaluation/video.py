@@ -65,7 +65,9 @@ def evaluate_drives(
                     observer(0.95 * done / total, f"{done} of {total} frames")
             _tell(watchers, run.rest())
             runs.append(run)
-        return _evaluation(runs, model, rules, smoothers, tuple(notes))
+        evaluation = _evaluation(runs, model, rules, smoothers, tuple(notes))
+    observer(1.0, f"{done} frames")
+    return evaluation
 
 
 def _tell(watchers: Sequence[Watcher], settled: Sequence[Seen]) -> None:

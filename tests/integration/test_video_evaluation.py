@@ -27,7 +27,7 @@ from mmras_stream.pipeline import results, run
 from mmras_stream.settings import OutputSettings, Settings, TemporalSettings
 from mmras_stream.testing import FakeBackend
 from mmras_stream.types import AnomalyMap, FrameBatch, FrameResult
-from moving import Shown, annotation, bright_model, write_drive, write_labels
+from moving import HEIGHT, WIDTH, Shown, annotation, bright_model, write_drive, write_labels
 
 PROMPT = Settings(temporal=TemporalSettings(min_duration_seconds=0.0))
 
@@ -161,8 +161,13 @@ def test_what_is_ignored_is_neither_found_nor_false(tmp_path: Path) -> None:
     for index in range(30, 40):
         content["annotations"].append(annotation(900 + index, index + 1, DECOY.place, ignore=1))
     labels.write_text(json.dumps(content))
-    tracking = evaluated(drive).whole["none"].tracking
+    figures = evaluated(drive).whole["none"]
+    tracking = figures.tracking
     assert (tracking.tracks, tracking.false_tracks, tracking.false_regions) == (1, 0, 0)
+    left = 50 * HEIGHT * WIDTH - 40 * 24 * 24 - 10 * 16 * 16
+    assert figures.pixels.ordinary == left
+    assert figures.curve is not None
+    assert figures.curve.metrics.ordinary_pixels == left
 
 
 def test_frames_that_the_file_does_not_list_are_ordinary(tmp_path: Path) -> None:
