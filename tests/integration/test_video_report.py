@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -126,3 +127,12 @@ def test_what_is_found_is_forgotten() -> None:
     maker(made_seen(1, [5], {5: 1}))
     maker(made_seen(2, [5], {}))
     assert ("d", True, 5) not in maker._films
+
+
+def test_a_track_that_proves_right_is_forgotten() -> None:
+    maker = FilmMaker(Rules())
+    seen = made_seen(0, [], {})
+    maker(seen)
+    assert ("d", False, 1) in maker._films
+    maker(replace(seen, overlaps=replace(seen.overlaps, on_strange=np.ones(1))))
+    assert ("d", False, 1) not in maker._films
