@@ -10,13 +10,15 @@ import typer
 from mmras_cli.console import AsJson, Quiet, print_json, reported
 
 if TYPE_CHECKING:
-    from mmras_stream.evaluation.comparison import Recorded
+    from mmras_stream.evaluation.comparison import Comparison, Recorded
 
 EXAMPLE = """
 Example: mmras-stream compare before.json after.json
 
 The files come from `evaluate FOLDER --out FILE`, or are TOML settings to be tried on a folder:
 mmras-stream compare plain.toml flipped.toml --on RoadAnomaly21
+
+Of `evaluate --video`, two smoothers of one file: compare v.json v.json --smoothers ema,none
 """
 
 
@@ -33,6 +35,9 @@ def compare(
     ] = None,
     layout: Annotated[str, typer.Option(help="auto, validation, smiyc, coco or drive.")] = "auto",
     track: Annotated[str, typer.Option(help="auto, anomaly or obstacle.")] = "auto",
+    smoothers: Annotated[
+        str | None, typer.Option(help="Of video evaluations: which of A and of B, as in ema,none.")
+    ] = None,
     samples: Annotated[int, typer.Option(min=100, help="Times that pictures are drawn.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of the drawing.")] = 0,
     as_json: AsJson = False,
@@ -43,12 +48,16 @@ def compare(
 
     from mmras_cli.tables import comparison_table
     from mmras_stream.evaluation.comparison import compare as put_side_by_side
+    from mmras_stream.evaluation.video_comparison import is_video_record
 
-    one, other = (
-        _recorded(path, on, gt=gt, layout=layout, track=track, quiet=quiet or as_json)
-        for path in (a, b)
-    )
-    comparison = put_side_by_side(one, other, samples=samples, seed=seed)
+    if is_video_record(a) and is_video_record(b):
+        comparison = _compare_videos(a, b, smoothers, samples=samples, seed=seed)
+    else:
+        one, other = (
+            _recorded(path, on, gt=gt, layout=layout, track=track, quiet=quiet or as_json)
+            for path in (a, b)
+        )
+        comparison = put_side_by_side(one, other, samples=samples, seed=seed)
     if as_json:
         rows = [
             {**asdict(row), "difference": row.difference, "winner": row.winner}
@@ -60,6 +69,19 @@ def compare(
     if not quiet:
         comparison_table(comparison)
     typer.echo(comparison.verdict)
+
+
+def _compare_videos(
+    a: Path, b: Path, smoothers: str | None, *, samples: int, seed: int
+) -> Comparison:
+    from mmras_stream.errors import SettingsError
+    from mmras_stream.evaluation.video_comparison import compare_videos, read_video_record
+
+    names = [None, None] if smoothers is None else smoothers.split(",")
+    if len(names) != 2:
+        raise SettingsError(f"--smoothers names one of A and one of B, as in ema,none; {smoothers}")
+    sides = (read_video_record(path, name) for path, name in zip((a, b), names, strict=True))
+    return compare_videos(*sides, samples=samples, seed=seed)
 
 
 def _recorded(

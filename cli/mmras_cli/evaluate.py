@@ -28,6 +28,7 @@ from mmras_cli.console import (
     reported,
     threshold_value,
 )
+from mmras_cli.evaluate_video import evaluate_video
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,6 +44,8 @@ Example: mmras-stream evaluate RoadAnomaly21 --report report
 The folder holds images/NAME.jpg and labels_masks/NAME.png: 0 ordinary, 1 or 2 strange,
 255 ignored. SegmentMeIfYouCan's folders are known too, COCO files (--gt labels.json), and
 drives with masks named by frame number (evaluate drive.mp4 --gt masks/).
+
+Whole drives, tracks and all: mmras-stream evaluate samples/drive.mp4 --video --smoothers ema,none
 """
 
 
@@ -53,6 +56,10 @@ def evaluate(
     gt: Annotated[
         Path | None, typer.Option(help="A COCO file, or the folder of masks of a drive.")
     ] = None,
+    video: Annotated[
+        bool,
+        typer.Option("--video", help="A drive, or a folder of them, with tracks: NAME.coco.json."),
+    ] = False,
     layout: Annotated[str, typer.Option(help="auto, validation, smiyc, coco or drive.")] = "auto",
     track: Annotated[
         str, typer.Option(help="Sizes that count: auto (by name), anomaly or obstacle.")
@@ -79,33 +86,100 @@ def evaluate(
     tta: Tta = None,
     threshold: Threshold = None,
     smoother: Annotated[str | None, typer.Option(help="Of a drive: ema, none or a plugin.")] = None,
+    smoothers: Annotated[
+        str | None, typer.Option(help="With --video: several on the same maps, as in ema,none.")
+    ] = None,
+    overlap: Annotated[
+        float, typer.Option(help="With --video: overlap from which a thing is found.")
+    ] = 0.25,
+    visible_pixels: Annotated[
+        int, typer.Option(help="With --video: pixels from which a thing is visible.")
+    ] = 50,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure pixels and components, pooled over a labelled folder or drive."""
-    from mmras_cli.tables import evaluation_table
-    from mmras_stream.evaluation.datasets import open_split
-    from mmras_stream.evaluation.panels import PanelMaker
-    from mmras_stream.evaluation.record import summary, write_record
-    from mmras_stream.evaluation.report import write_page
+    """Measure pixels and components of pictures, or with --video the tracks of whole drives."""
     from mmras_stream.settings import load
 
-    chosen = model_options(
-        model,
-        weights,
-        device=device,
-        precision=precision,
-        input_width=input_width,
-        short_edge=short_edge,
-        fast=fast,
-    )
     sections: dict[str, dict[str, object]] = {
-        "model": chosen,
+        "model": model_options(
+            model,
+            weights,
+            device=device,
+            precision=precision,
+            input_width=input_width,
+            short_edge=short_edge,
+            fast=fast,
+        ),
         "score": {"name": score, "tta": tta},
         "temporal": {"smoother": smoother},
         "proposals": {"threshold": threshold_value(threshold)},
     }
     settings = load(config, given(sections))
+    _check_options(
+        video=video, layout=layout, track=track, export=export, names=(smoother, smoothers)
+    )
+    if video:
+        evaluate_video(
+            folder,
+            settings,
+            gt=gt,
+            smoothers=smoothers,
+            overlap=overlap,
+            visible_pixels=visible_pixels,
+            report=report,
+            out=out,
+            as_json=as_json,
+            quiet=quiet,
+        )
+        return
+    _evaluate_pictures(
+        folder,
+        settings,
+        gt=gt,
+        layout=layout,
+        track=track,
+        report=report,
+        out=out,
+        export=export,
+        export_to=export_to,
+        as_json=as_json,
+        quiet=quiet,
+    )
+
+
+def _check_options(
+    *, video: bool, layout: str, track: str, export: str | None, names: tuple[str | None, ...]
+) -> None:
+    from mmras_stream.errors import SettingsError
+
+    smoother, smoothers = names
+    if smoothers is not None and (smoother is not None or not video):
+        raise SettingsError("--smoothers belongs to --video and takes the place of --smoother")
+    if video and (layout, track, export) != ("auto", "auto", None):
+        raise SettingsError("--layout, --track and --export are for pictures, not for --video")
+
+
+def _evaluate_pictures(
+    folder: Path,
+    settings: Settings,
+    *,
+    gt: Path | None,
+    layout: str,
+    track: str,
+    report: Path | None,
+    out: Path | None,
+    export: str | None,
+    export_to: Path,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    from mmras_cli.tables import evaluation_table
+    from mmras_stream.evaluation.datasets import open_split
+    from mmras_stream.evaluation.panels import PanelMaker
+    from mmras_stream.evaluation.record import summary, write_record
+    from mmras_stream.evaluation.report import write_page
+
     split = open_split(folder, gt=gt, layout=layout)
     panels = None if report is None else PanelMaker(len(split.samples))
     visitors, every_frame = exports(export, export_to, split, settings)

@@ -76,7 +76,7 @@ def comparison_table(comparison: Comparison) -> None:
     for column in table.columns[1:4]:
         column.justify = "right"
     for row in comparison.rows:
-        scale = 1 if row.name.startswith("false") else 100
+        scale = 100 if row.is_share else 1
         cells = [
             _with_interval(value, interval, scale, sign)
             for value, interval, sign in (

@@ -49,6 +49,8 @@ class Row:
     b_interval: tuple[float, float]
     difference_interval: tuple[float, float]
     """Of b - a, with the same pictures drawn for both."""
+    is_share: bool = True
+    """0..1, and shown in per cent."""
 
     @property
     def difference(self) -> float:
@@ -71,12 +73,14 @@ class Comparison:
     a: str
     b: str
     pictures: int
+    """Or what else was drawn."""
     rows: tuple[Row, ...]
+    unit: str = "images"
 
     @property
     def verdict(self) -> str:
-        """One sentence on average precision, which every split has."""
-        row, images = self.rows[0], f"on {self.pictures} images"
+        """One sentence on the first row: average precision, which every split has."""
+        row, images = self.rows[0], f"on {self.pictures} {self.unit}"
         if not row.winner:
             return f"{row.name}: difference not distinguishable from chance {images}"
         low, high = (100 * end for end in row.difference_interval)
@@ -93,6 +97,7 @@ class _Metric:
     of: Callable[[Recorded, _Floats], _Floats]
     """Its value for each row of weights (samples, pictures); NaN where it is not defined."""
     higher_is_better: bool = True
+    is_share: bool = True
 
 
 def read_record(path: Path) -> Recorded:
@@ -162,11 +167,16 @@ def compare(a: Recorded, b: Recorded, *, samples: int = SAMPLES, seed: int = 0) 
                 f"{b.name}; compare evaluations with the same labels"
             )
     count = len(a.pictures)
-    generator = np.random.default_rng(seed)
-    weights = generator.multinomial(count, np.full(count, 1 / count), samples).astype(np.float64)
+    weights = drawn_weights(count, samples=samples, seed=seed)
     metrics = [m for m in _METRICS if m.key in a.values and m.key in b.values]
     rows = tuple(_row(metric, a, b, weights) for metric in metrics)
     return Comparison(a.name, b.name, count, rows)
+
+
+def drawn_weights(count: int, *, samples: int, seed: int) -> _Floats:
+    """Return how often each of some things is drawn, with replacement: (samples, count)."""
+    generator = np.random.default_rng(seed)
+    return generator.multinomial(count, np.full(count, 1 / count), samples).astype(np.float64)
 
 
 def _row(metric: _Metric, a: Recorded, b: Recorded, weights: _Floats) -> Row:
@@ -177,9 +187,10 @@ def _row(metric: _Metric, a: Recorded, b: Recorded, weights: _Floats) -> Row:
         metric.higher_is_better,
         exact_a,
         exact_b,
-        _interval(drawn_a),
-        _interval(drawn_b),
-        _interval(drawn_b - drawn_a),
+        interval(drawn_a),
+        interval(drawn_b),
+        interval(drawn_b - drawn_a),
+        metric.is_share,
     )
 
 
@@ -189,7 +200,8 @@ def _centred(metric: _Metric, one: Recorded, weights: _Floats) -> _Floats:
     return metric.of(one, weights) - whole + one.values[metric.key]
 
 
-def _interval(drawn: _Floats) -> tuple[float, float]:
+def interval(drawn: _Floats) -> tuple[float, float]:
+    """Return between which values most of what was drawn lies."""
     tail = (1 - CONFIDENCE) / 2
     low, high = np.nanquantile(drawn, (tail, 1 - tail))
     return float(low), float(high)
@@ -266,5 +278,6 @@ _METRICS = (
         "false_calibrated",
         _false("calibrated"),
         higher_is_better=False,
+        is_share=False,
     ),
 )

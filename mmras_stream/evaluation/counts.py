@@ -85,7 +85,7 @@ class ScoreCounts:
         self.total += keys.size
         for part in np.split(keys, range(BUFFER, keys.size, BUFFER)):
             if self._held_size + part.size > BUFFER:
-                self._lay_aside()
+                self.lay_aside()
             self._held.append(part)
             self._held_size += part.size
 
@@ -93,6 +93,28 @@ class ScoreCounts:
         """Give the temporary file back; nothing can be read afterwards."""
         self._files.close()
         self._runs, self._held = [], []
+
+    def lay_aside(self) -> None:
+        """Move what memory holds to the disk; it can still be read.
+
+        Raises:
+            OutputError: there is no space.
+        """
+        rows = self._memory_rows()
+        if not rows.size:
+            return
+        try:
+            if self._file is None:
+                self._file = self._files.enter_context(tempfile.TemporaryFile("w+b"))  # noqa: SIM115 - closed in close
+            offset = self._file.seek(0, 2)
+            self._file.write(rows.data)
+        except OSError as error:
+            raise OutputError(
+                f"cannot keep scores in {tempfile.gettempdir()}: {error.strerror}; "
+                "free some space or set TMPDIR to another folder"
+            ) from error
+        self._runs.append(_Run(offset, rows.size, _rows_keys(rows[::STEP])))
+        self._held, self._held_size = [], 0
 
     def index(self) -> Keys:
         """Return keys, sorted, between two of which lie at most `STEP` rows of each run."""
@@ -113,22 +135,7 @@ class ScoreCounts:
 
     def _memory_rows(self) -> Rows:
         self._held = [np.sort(np.concatenate(self._held))] if self._held else []
-        return _counted_rows(self._held[0]) if self._held else np.zeros(0, np.uint64)
-
-    def _lay_aside(self) -> None:
-        rows = self._memory_rows()
-        try:
-            if self._file is None:
-                self._file = self._files.enter_context(tempfile.TemporaryFile("w+b"))  # noqa: SIM115 - closed in close
-            offset = self._file.seek(0, 2)
-            self._file.write(rows.data)
-        except OSError as error:
-            raise OutputError(
-                f"cannot keep scores in {tempfile.gettempdir()}: {error.strerror}; "
-                "free some space or set TMPDIR to another folder"
-            ) from error
-        self._runs.append(_Run(offset, rows.size, _rows_keys(rows[::STEP])))
-        self._held, self._held_size = [], 0
+        return _counted_rows(self._held[0]) if self._held_size else np.zeros(0, np.uint64)
 
     def _read(self, run: _Run, low: int, high: int) -> Rows:
         assert self._file is not None
@@ -137,6 +144,18 @@ class ScoreCounts:
         self._file.seek(run.offset + first * _ROW)
         data = self._file.read(max(0, last - first) * _ROW)
         return _between(np.frombuffer(data, np.uint64), low, high)
+
+
+def common_slices(counts: Sequence[ScoreCounts], bounds: Sequence[int]) -> Iterator[Counted]:
+    """Yield what several counted together; see `ScoreCounts.slices`."""
+    for first, *others in zip(*(one.slices(bounds) for one in counts), strict=True):
+        if not others:
+            yield first
+            continue
+        keys = np.concatenate([first.keys, *(part.keys for part in others)])
+        seen = np.concatenate([first.counts, *(part.counts for part in others)])
+        order = np.argsort(keys, kind="stable")
+        yield _summed(keys[order], seen[order])
 
 
 def range_bounds(counts: Sequence[ScoreCounts], *, rows: int = 1 << 20) -> list[int]:
@@ -164,9 +183,13 @@ def _between(rows: Rows, low: int, high: int) -> Rows:
 
 
 def _merged(rows: Rows) -> Counted:
-    if not rows.size:
-        return Counted(np.zeros(0, np.uint32), np.zeros(0, np.int64))
     rows = np.sort(rows)
-    keys, counts = _rows_keys(rows), (rows & _LOW).astype(np.int64)
+    return _summed(_rows_keys(rows), (rows & _LOW).astype(np.int64))
+
+
+def _summed(keys: Keys, counts: npt.NDArray[np.int64]) -> Counted:
+    """Add up the counts of equal keys, which are sorted."""
+    if not keys.size:
+        return Counted(keys, counts)
     begins = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
     return Counted(keys[begins], np.add.reduceat(counts, begins))

@@ -110,7 +110,22 @@ def coco_labels(path: Path, picture: CocoPicture, size: tuple[int, int]) -> Labe
     for is_crowd, label in ((True, IGNORE), (False, ANOMALY)):  # what is sure comes last
         for annotation in picture.annotations:
             if bool(annotation.get("iscrowd")) is is_crowd:
-                whose = f"{path}: annotation {annotation.get('id')}"
-                mask = decode_segmentation(annotation.get("segmentation"), size, of=whose)
-                labels[mask] = label
+                labels[annotation_mask(path, annotation, size)] = label
     return labels
+
+
+def annotation_mask(
+    path: Path, annotation: Mapping[str, object], size: tuple[int, int]
+) -> npt.NDArray[np.bool_]:
+    """Draw one annotation.
+
+    Args:
+        path: The COCO file, for messages.
+        annotation: With a polygon or run lengths, compressed or not, as `segmentation`.
+        size: Height and width of its picture.
+
+    Raises:
+        DataError: it has no mask of that size.
+    """
+    whose = f"{path}: annotation {annotation.get('id')}"
+    return decode_segmentation(annotation.get("segmentation"), size, of=whose)

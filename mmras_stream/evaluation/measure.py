@@ -199,9 +199,9 @@ class _Tally:
         ordinary = stored.scores[stored.gt_mask == 0]
         self._strange += np.histogram(strange, self._edges)[0]
         self._ordinary += np.histogram(ordinary, self._edges)[0]
-        at_oracle = _pixel_counts(strange, ordinary, self._curve.best_threshold)
+        at_oracle = pixel_counts(strange, ordinary, self._curve.best_threshold)
         if self._threshold is not None:
-            self._fixed.append(_pixel_counts(strange, ordinary, self._threshold))
+            self._fixed.append(pixel_counts(strange, ordinary, self._threshold))
         both = strange.size > 0 and ordinary.size > 0
         picture = PictureResult(
             name=stored.sample.name,
@@ -230,9 +230,9 @@ class _Tally:
             curve=self._curve,
             track=self._track,
             oracle=oracle,
-            oracle_pixels=_summed(picture.pixels for picture in self._pictures),
+            oracle_pixels=summed(picture.pixels for picture in self._pictures),
             calibrated=calibrated,
-            calibrated_pixels=_summed(self._fixed) if self._fixed else None,
+            calibrated_pixels=summed(self._fixed) if self._fixed else None,
             levels=tuple(self._levels[::-1].tolist()),
             histogram_edges=tuple(self._edges.tolist()),
             strange_histogram=tuple(self._strange.tolist()),
@@ -252,7 +252,8 @@ class _Tally:
         return tuple(counts[::-1].tolist())
 
 
-def _pixel_counts(strange: Scores, ordinary: Scores, threshold: float) -> PixelCounts:
+def pixel_counts(strange: Scores, ordinary: Scores, threshold: float) -> PixelCounts:
+    """Count the scores above a threshold."""
     return PixelCounts(
         int((strange > threshold).sum()),
         int((ordinary > threshold).sum()),
@@ -261,7 +262,8 @@ def _pixel_counts(strange: Scores, ordinary: Scores, threshold: float) -> PixelC
     )
 
 
-def _summed(counts: Iterable[PixelCounts]) -> PixelCounts:
+def summed(counts: Iterable[PixelCounts]) -> PixelCounts:
+    """Add up counts, of one picture at least."""
     columns = zip(
         *((c.true_positives, c.false_positives, c.strange, c.ordinary) for c in counts), strict=True
     )

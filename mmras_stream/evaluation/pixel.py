@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Self, TypeAlias
 
@@ -10,7 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mmras_stream.errors import DataError
-from mmras_stream.evaluation.counts import Counted, ScoreCounts, range_bounds, scores_of
+from mmras_stream.evaluation.counts import (
+    Counted,
+    ScoreCounts,
+    common_slices,
+    range_bounds,
+    scores_of,
+)
 from mmras_stream.types import ScoreMap
 
 ANOMALY = 1
@@ -129,15 +135,41 @@ class PixelPool:
         Raises:
             DataError: there is no anomalous or no ordinary pixel.
         """
-        strange, ordinary = self._strange, self._ordinary
-        if not strange.total or not ordinary.total:
-            which = "anomalous" if not strange.total else "ordinary"
-            raise DataError(f"no {which} pixel in the whole set, so no metric is defined")
-        sweep = _Sweep(strange.total, ordinary.total)
-        bounds = range_bounds((strange, ordinary))
-        for ours, others in zip(strange.slices(bounds), ordinary.slices(bounds), strict=True):
-            sweep.add(ours, others)
-        return sweep.curve()
+        return pooled_curve([self])
+
+    def lay_aside(self) -> None:
+        """Keep what was added on disk alone.
+
+        Raises:
+            OutputError: there is no space.
+        """
+        self._strange.lay_aside()
+        self._ordinary.lay_aside()
+
+    @property
+    def counts(self) -> tuple[ScoreCounts, ScoreCounts]:
+        """Of strange and of ordinary pixels."""
+        return self._strange, self._ordinary
+
+
+def pooled_curve(pools: Sequence[PixelPool]) -> PixelCurve:
+    """Return the metrics and their curve over all that was added to several pools.
+
+    Raises:
+        DataError: there is no anomalous or no ordinary pixel.
+    """
+    strange = [pool.counts[0] for pool in pools]
+    ordinary = [pool.counts[1] for pool in pools]
+    totals = sum(one.total for one in strange), sum(one.total for one in ordinary)
+    if not all(totals):
+        which = "anomalous" if not totals[0] else "ordinary"
+        raise DataError(f"no {which} pixel in the whole set, so no metric is defined")
+    sweep = _Sweep(*totals)
+    bounds = range_bounds([*strange, *ordinary])
+    slices = (common_slices(counts, bounds) for counts in (strange, ordinary))
+    for ours, others in zip(*slices, strict=True):
+        sweep.add(ours, others)
+    return sweep.curve()
 
 
 def pixel_metrics(strange: Scores, ordinary: Scores) -> PixelMetrics:

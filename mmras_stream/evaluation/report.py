@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 
-from mmras_stream.atomic import partial_path, publish, reported
 from mmras_stream.evaluation.charts import histogram_chart, precision_recall_chart
 from mmras_stream.evaluation.component import ComponentMetrics
 from mmras_stream.evaluation.measure import Evaluation
+from mmras_stream.evaluation.pages import card, filled, flat, pair_rows, percent, publish_page
 from mmras_stream.evaluation.panels import Shown
 
 
@@ -29,70 +27,62 @@ def write_page(
     Raises:
         OutputError: it cannot be written.
     """
-    text = page(evaluation, values, shown)
-    with reported(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial_path(path).write_text(text, encoding="utf-8", errors="replace")
-    publish(path)
+    publish_page(page(evaluation, values, shown), path)
 
 
 def page(evaluation: Evaluation, values: Mapping[str, object], shown: Sequence[Shown]) -> str:
     """Return the page; see `write_page`."""
-    template = (files("mmras_stream.evaluation") / "page.html").read_text("utf-8")
     track = evaluation.track
     left_out = len(evaluation.pictures) - len(shown)
-    return Template(template).substitute(
-        title=escape(str(values["split"])),
-        subtitle=escape(
+    parts = {
+        "title": escape(str(values["split"])),
+        "subtitle": escape(
             f"{values['pictures']} pictures in the {values['layout']} layout, all pixels pooled "
             f"· score {values['score']}"
         ),
-        cards="".join(_cards(evaluation)),
-        notes="".join(f'<p class="note">{escape(note)}</p>' for note in evaluation.notes),
-        curve=precision_recall_chart(evaluation),
-        histogram=histogram_chart(evaluation),
-        components=_component_rows(evaluation),
-        components_legend=escape(
+        "cards": "".join(_cards(evaluation)),
+        "notes": "".join(f'<p class="note">{escape(note)}</p>' for note in evaluation.notes),
+        "curve": precision_recall_chart(evaluation),
+        "histogram": histogram_chart(evaluation),
+        "components": _component_rows(evaluation),
+        "components_legend": escape(
             f"{track.name.capitalize()} track: predicted components below {track.least_predicted} "
             f"pixels are dropped, true ones below {track.least_gt} ignored. F1 is the mean over "
             "overlaps of 0.25 to 0.75; a component is false if less than a quarter of it lies on "
             "something strange."
         ),
-        left_out=f" {left_out} better ones are not shown." if left_out else "",
-        pictures="".join(_article(one) for one in shown),
-        provenance=_rows(
+        "left_out": f" {left_out} better ones are not shown." if left_out else "",
+        "pictures": "".join(_article(one) for one in shown),
+        "provenance": pair_rows(
             [
                 ("folder", values["folder"]),
                 ("weights sha256", values["weights_sha256"] or "none"),
-                *_flat(values["versions"]),
+                *flat(values["versions"]),
             ]
         ),
-        settings=_rows(_flat(values["settings"])),
-    )
+        "settings": pair_rows(flat(values["settings"])),
+    }
+    return filled("page.html", parts)
 
 
 def _cards(evaluation: Evaluation) -> Iterable[str]:
     metrics = evaluation.curve.metrics
     oracle, fixed = evaluation.oracle, evaluation.calibrated
-    yield _card("AuPRC", _percent(metrics.average_precision), "average precision, higher is better")
-    yield _card(
+    yield card("AuPRC", percent(metrics.average_precision), "average precision, higher is better")
+    yield card(
         "FPR95",
-        _percent(metrics.fpr_at_95_tpr),
-        f"without interpolation; with it {_percent(metrics.fpr_at_95_tpr_interpolated)}",
+        percent(metrics.fpr_at_95_tpr),
+        f"without interpolation; with it {percent(metrics.fpr_at_95_tpr_interpolated)}",
     )
-    yield _card("AUROC", _percent(metrics.auroc), "pairs of pixels in the right order")
-    yield _card("F1 of components", _percent(oracle.f1_mean), "at the oracle threshold")
+    yield card("AUROC", percent(metrics.auroc), "pairs of pixels in the right order")
+    yield card("F1 of components", percent(oracle.f1_mean), "at the oracle threshold")
     if fixed is not None:
-        yield _card("F1 of components", _percent(fixed.f1_mean), "at the calibrated threshold")
-        yield _card(
+        yield card("F1 of components", percent(fixed.f1_mean), "at the calibrated threshold")
+        yield card(
             "False components",
             f"{fixed.false_positives_per_frame:.2f}",
             "in a picture, at the calibrated threshold",
         )
-
-
-def _card(name: str, figure: str, remark: str) -> str:
-    return f'<div class="card"><span>{name}</span><b>{figure}</b><small>{remark}</small></div>'
 
 
 def _component_rows(evaluation: Evaluation) -> str:
@@ -103,9 +93,9 @@ def _component_rows(evaluation: Evaluation) -> str:
     found = [metrics for _, metrics in columns]
     rows = {
         "threshold": [f"{m.threshold:.4g}" for m in found],
-        "F1 mean": [_percent(m.f1_mean) for m in found],
-        "sIoU of what is there": [_percent(m.siou_gt) for m in found],
-        "PPV of what is predicted": [_percent(m.ppv) for m in found],
+        "F1 mean": [percent(m.f1_mean) for m in found],
+        "sIoU of what is there": [percent(m.siou_gt) for m in found],
+        "PPV of what is predicted": [percent(m.ppv) for m in found],
         "false components in a picture": [f"{m.false_positives_per_frame:.2f}" for m in found],
         "components there": [str(m.gt_components) for m in found],
         "components predicted": [str(m.predicted_components) for m in found],
@@ -119,11 +109,11 @@ def _component_rows(evaluation: Evaluation) -> str:
 
 def _article(shown: Shown) -> str:
     picture = shown.picture
-    facts = [f"agreement {_percent(picture.agreement)}"]
+    facts = [f"agreement {percent(picture.agreement)}"]
     if picture.average_precision is None:
         facts.append("nothing strange in it")
     else:
-        facts.append(f"AuPRC {_percent(picture.average_precision)}")
+        facts.append(f"AuPRC {percent(picture.average_precision)}")
     facts.append(f"{sum(v < 0.25 for v in picture.oracle.ppv)} false components")
     figures = "".join(
         f'<figure><img loading="lazy" alt="{name} of {escape(picture.name)}" src="{uri}">'
@@ -135,24 +125,3 @@ def _article(shown: Shown) -> str:
         f"<article><header><b>{escape(picture.name)}</b>{quiet}</header>"
         f'<div class="panels">{figures}</div></article>'
     )
-
-
-def _rows(pairs: Iterable[tuple[str, object]]) -> str:
-    return "".join(
-        f"<tr><td>{escape(name)}</td><td><code>{escape(str(value))}</code></td></tr>"
-        for name, value in pairs
-    )
-
-
-def _flat(value: object, prefix: str = "") -> list[tuple[str, object]]:
-    if not isinstance(value, Mapping):
-        return [(prefix, value)]
-    return [
-        pair
-        for key, inner in value.items()
-        for pair in _flat(inner, f"{prefix}.{key}" if prefix else str(key))
-    ]
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"

@@ -101,7 +101,7 @@ def _scored_frames(
     wanted = {sample.frame_index: sample for sample in split.samples}
     assert split.drive is not None
     with closing(results(split.drive, settings, model=model)) as frames:
-        for result in _told(frames, split.drive):
+        for result in told(frames, split.drive):
             if every_frame is not None:
                 every_frame(result)
             sample = wanted.pop(result.frame.index, None)
@@ -121,7 +121,7 @@ def _scored_frames(
     )
 
 
-def _told(frames: Iterator[FrameResult], drive: Path) -> Iterator[FrameResult]:
+def told(frames: Iterator[FrameResult], drive: Path) -> Iterator[FrameResult]:
     """Pass frames on, and name the drive whose scores are no numbers."""
     try:
         yield from frames

@@ -15,7 +15,7 @@ from sklearn.metrics import (
 from mmras_stream.errors import DataError, OutputError
 from mmras_stream.evaluation import counts
 from mmras_stream.evaluation.counts import ScoreCounts, keys_of, scores_of
-from mmras_stream.evaluation.pixel import PixelPool, pixel_metrics
+from mmras_stream.evaluation.pixel import PixelPool, pixel_metrics, pooled_curve
 
 Floats = npt.NDArray[np.float32]
 
@@ -165,3 +165,21 @@ def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.TemporaryFile", full)
     with pytest.raises(OutputError, match="No space left on device; free some space or set TMPDIR"):
         ScoreCounts().add(np.arange(30, dtype=np.float32))
+
+
+def test_several_pools_are_as_good_as_one() -> None:
+    rng = np.random.default_rng(0)
+    parts = [
+        (np.round(rng.random((40, 50)), 3).astype(np.float32), (rng.random((40, 50)) < 0.2) * share)
+        for share in (1, 1, 0)  # the last holds nothing strange
+    ]
+    pools = [PixelPool() for _ in parts]
+    whole = PixelPool()
+    for pool, (scores, gt_mask) in zip(pools, parts, strict=True):
+        for some in (pool, whole):
+            some.add(scores, gt_mask.astype(np.uint8))
+        pool.lay_aside()
+        pool.lay_aside()
+    assert pooled_curve(pools) == whole.curve()
+    for pool in (*pools, whole):
+        pool.close()
