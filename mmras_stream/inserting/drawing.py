@@ -197,17 +197,17 @@ def _photo_sprite(camera: Camera, seen: Seen, photo: Cutout, light: Floats) -> _
     size = (int(np.ceil(wide)) + 2, int(np.ceil(high)) + 2)
     shrink = photo.image.shape[0] / high
     own = np.square(photo.image.astype(np.float32) / 255) * photo.alpha[..., None]
-    layer = np.dstack([own, photo.alpha])
+    layer = floats(np.dstack([own, photo.alpha]))
     if shrink > 1:
         smaller = (max(2, round(wide)), max(2, round(high)))
-        layer = cv2.resize(layer, smaller, interpolation=cv2.INTER_AREA)
+        layer = floats(cv2.resize(layer, smaller, interpolation=cv2.INTER_AREA))
     scale_x, scale_y = wide / layer.shape[1], high / layer.shape[0]
     matrix = np.array([[scale_x, 0, x - wide / 2 - left], [0, scale_y, y - high - top]])
-    layer = np.asarray(cv2.warpAffine(layer, matrix, size, flags=cv2.INTER_LINEAR), np.float32)
+    layer = floats(cv2.warpAffine(layer, matrix, size, flags=cv2.INTER_LINEAR))
     cover = np.clip(layer[..., 3], 0.0, 1.0)
     rgb = layer[..., :3] / np.maximum(cover, 1e-3)[..., None]
-    rgb = rgb * np.minimum(_tinted(light, _PHOTO_GREY), 1.5)
-    shown = np.sqrt(np.clip(_hazy(floats(rgb), light, seen.ahead), 0.0, 1.0))
+    rgb = floats(rgb * np.minimum(_tinted(light, _PHOTO_GREY), 1.5))
+    shown = np.sqrt(np.clip(_hazy(rgb, light, seen.ahead), 0.0, 1.0))
     return _Sprite(top, left, floats(shown * cover[..., None]), floats(cover))
 
 
@@ -216,16 +216,16 @@ def _softened(sprite: _Sprite, softness: float, blur: tuple[float, float]) -> _S
     dx, dy = _SHUTTER * blur[0], _SHUTTER * blur[1]
     reach = min(24, int(np.ceil(np.hypot(dx, dy) / 2)))
     border = reach + int(np.ceil(3 * softness))
-    layer = np.dstack([sprite.colour, sprite.cover])
-    layer = cv2.copyMakeBorder(layer, border, border, border, border, cv2.BORDER_CONSTANT)
-    layer = cv2.GaussianBlur(layer, (0, 0), softness)
+    layer = floats(np.dstack([sprite.colour, sprite.cover]))
+    edges = (border, border, border, border, cv2.BORDER_CONSTANT)
+    layer = floats(cv2.copyMakeBorder(layer, *edges))
+    layer = floats(cv2.GaussianBlur(layer, (0, 0), softness))
     if reach > 0:
         kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
         for share in np.linspace(-0.5, 0.5, 4 * reach + 1):
             row, column = round(reach + share * dy), round(reach + share * dx)
             kernel[min(max(row, 0), 2 * reach), min(max(column, 0), 2 * reach)] += 1
-        layer = cv2.filter2D(layer, -1, kernel / kernel.sum())
-    layer = np.asarray(layer, np.float32)
+        layer = floats(cv2.filter2D(layer, -1, kernel / kernel.sum()))
     colours, cover = floats(layer[..., :3]), floats(layer[..., 3])
     return _Sprite(sprite.top - border, sprite.left - border, colours, cover)
 

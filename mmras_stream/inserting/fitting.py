@@ -73,15 +73,15 @@ def fit_step(paths: Paths, goal: tuple[float, float]) -> Step:
     )
     wanted = np.concatenate([dx[ground], dy[ground], aside * weight])
     count = int(ground.sum())
-    k = _most_agreed(gy, later)
-    guess = np.array([k, 0.0, 0.0])
+    guess = np.array([_most_agreed(gy, later), 0.0, 0.0])
     solution, residual = _robust(rows, wanted, guess)
     both = np.hypot(residual[:count], residual[count : 2 * count])
     telling = np.hypot(rows[:count, 0], rows[count : 2 * count, 0]) * abs(solution[0]) > 1.0
     agreed = int((telling & (both < 1.5 * _INLIER_PIXELS)).sum())
     still = np.median(np.hypot(dx, dy)) < 0.1
     is_sure = bool(still or (solution[0] > 0 and agreed >= _LEAST_GROUND_POINTS))
-    return Step(*(0.0 if still else float(value) for value in solution), is_sure=is_sure)
+    k, right, down = (0.0 if still else float(value) for value in solution)
+    return Step(k, right, down, is_sure=is_sure)
 
 
 def _most_agreed(y: Doubles, later: Doubles) -> float:
@@ -153,7 +153,9 @@ def _robust(rows: Doubles, wanted: Doubles, solution: Doubles) -> tuple[Doubles,
         weight = 1.0 / (1.0 + np.square((wanted - rows @ solution) / scale))
         weighted = rows * weight[:, None]
         normal = weighted.T @ rows
-        normal[np.diag_indices_from(normal)] += 1e-9 * (1.0 + np.trace(normal))
-        solution = np.linalg.solve(normal, weighted.T @ wanted)
+        # each unknown by its own measure: that of k is a million times that of the shifts
+        normal[np.diag_indices_from(normal)] *= 1.0 + 1e-9
+        normal[np.diag_indices_from(normal)] += 1e-9
+        solution = np.asarray(np.linalg.solve(normal, weighted.T @ wanted), np.float64)
         scale = max(0.5 * _INLIER_PIXELS, scale / 1.7)
     return solution, wanted - rows @ solution

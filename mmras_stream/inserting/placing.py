@@ -54,8 +54,8 @@ def place_things(
     placed: list[Insertion] = []
     for thing in things:
         for _ in range(_TRIALS):
-            found = _tried(len(placed) + 1, thing, motion, rng)
-            found = _while_on_road(found, motion, scenery, settings, frame_seconds)
+            tried = _tried(len(placed) + 1, thing, motion, rng)
+            found = _while_on_road(tried, motion, scenery, settings, frame_seconds)
             if found is not None and _is_apart(found, placed):
                 placed.append(found)
                 break
@@ -80,7 +80,9 @@ def _while_on_road(
 ) -> Insertion | None:  # fmt: skip
     """Cut the time of a thing to when it stands on free road; None if that is too short."""
     frames = np.arange(len(motion))
-    seen = np.array([motion.seen_from(t, *found.place(t, frame_seconds)) for t in frames])
+    seen = np.array(
+        [motion.seen_from(t, *found.place(t, frame_seconds)) for t in range(len(motion))]
+    )
     near = (seen[:, 1] > _NEAREST_METRES) & (seen[:, 1] < settings.farthest_metres)
     near &= np.abs(seen[:, 0]) < 0.75 * seen[:, 1] + 4.0
     if found.thing.metres_per_second:

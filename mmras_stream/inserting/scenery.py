@@ -36,10 +36,8 @@ class Scenery:
         if not (1 <= row < height - 1 and 2 <= column < width - 2):
             return False
         spot = np.median(picture[row - 1 : row + 2, column - 2 : column + 3], axis=(0, 1))
-        middle, below = (
-            int(goal[0] * scale),
-            int((0.45 * goal[1] + 0.4 * self.outside.shape[0]) * scale),
-        )
+        middle = int(goal[0] * scale)
+        below = int((0.45 * goal[1] + 0.4 * self.outside.shape[0]) * scale)
         lane = picture[below : below + height // 8, max(0, middle - 12) : middle + 13]
         usual = np.median(lane.reshape(-1, 3), axis=0)
         bright = float(usual.mean())
@@ -68,7 +66,7 @@ class ScenerySketch:
             height = round(_SMALL_WIDTH * image.shape[0] / image.shape[1])
             small = cv2.resize(image, (_SMALL_WIDTH, height), interpolation=cv2.INTER_AREA)
             self._small[self._count] = small.astype(np.float32)
-            self._add_edges(small)
+            self._add_edges(np.asarray(small, np.uint8))
         self._count += 1
 
     def finish(self, size: tuple[int, int]) -> Scenery:
@@ -97,9 +95,8 @@ class ScenerySketch:
 
 
 def _gradient(grey: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.asarray(
-        np.hypot(cv2.Sobel(grey, cv2.CV_64F, 1, 0), cv2.Sobel(grey, cv2.CV_64F, 0, 1))
-    )
+    across, down = cv2.Sobel(grey, cv2.CV_64F, 1, 0), cv2.Sobel(grey, cv2.CV_64F, 0, 1)
+    return np.asarray(np.hypot(across, down))
 
 
 def _bonnet_row(stillness: npt.NDArray[np.float64]) -> int:
