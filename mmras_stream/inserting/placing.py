@@ -107,7 +107,7 @@ def _while_on_road(
         return None
     if np.mean(later) < _ROAD_SHARE:
         return None
-    if first > 0 and seen[first, 1] < _APPEARS_METRES and not found.thing.metres_per_second:
+    if bad_far and seen[first, 1] < _APPEARS_METRES and not found.thing.metres_per_second:
         return None
     return Insertion(
         found.track_id, found.thing, found.x, found.z, found.yaw, found.velocity,

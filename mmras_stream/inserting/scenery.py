@@ -13,9 +13,11 @@ from mmras_stream.types import Image, Mask
 _SMALL_WIDTH = 160
 _SPACING_SECONDS = 0.12
 _BLACK = 20.0
-_BONNET_STILLNESS = 0.5
-_LEAST_BONNET = 0.02
+_HIGHEST_BONNET = 0.65
 """Of the height."""
+_BONNET_STILLNESS = 0.75
+_BONNET_EDGE = 1.7
+"""Times the strength of the road's edges above it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +81,7 @@ class ScenerySketch:
         outside[~lit.any(axis=1)] = 0
         outside[:, ~lit.any(axis=0)] = 0
         stillness = _gradient(self._sum / self._seen) / (self._edges / self._seen + 3.0)
-        outside[_bonnet_row(stillness) :] = 0
+        outside[_bonnet_row(stillness, self._edges / self._seen) :] = 0
         full = cv2.resize(outside, size[::-1], interpolation=cv2.INTER_NEAREST)
         return Scenery(self._small, full.astype(bool))
 
@@ -99,18 +101,16 @@ def _gradient(grey: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(np.hypot(across, down))
 
 
-def _bonnet_row(stillness: npt.NDArray[np.float64]) -> int:
-    """Return the first row of the part at the bottom whose edges stay where they are.
+def _bonnet_row(stillness: npt.NDArray[np.float64], edges: npt.NDArray[np.float64]) -> int:
+    """Return the first row of the bonnet: a strong edge across the picture that stays in place.
 
-    Where pictures are averaged, what moves blurs and what stands keeps its edges.
+    Where pictures are averaged, what moves blurs and what stands keeps its edges. A smooth road
+    looks still too, but has no edge across.
     """
-    rows = np.median(stillness, axis=1)
-    still = rows > _BONNET_STILLNESS
-    height, lowest = len(rows), int(0.65 * len(rows))
-    top = height
-    for row in range(height - 1, lowest, -1):
-        if still[row]:
-            top = row
-        elif top - row > 3:
-            break
-    return top if height - top >= _LEAST_BONNET * height else height
+    still, strength = np.median(stillness, axis=1), np.median(edges, axis=1)
+    height = len(still)
+    for row in range(int(_HIGHEST_BONNET * height), height - 1):
+        above = float(np.median(strength[row - 12 : row - 4]))
+        if still[row] > _BONNET_STILLNESS and strength[row] > _BONNET_EDGE * above:
+            return row - 1
+    return height

@@ -13,7 +13,7 @@ from mmras_stream.inserting.fitting import Paths, find_goal, fit_step
 from mmras_stream.inserting.insert import seen_things
 from mmras_stream.inserting.motion import Motion, estimate_motion
 from mmras_stream.inserting.placing import Insertion, place_things
-from mmras_stream.inserting.scenery import Scenery
+from mmras_stream.inserting.scenery import Scenery, ScenerySketch
 from mmras_stream.inserting.settings import InsertSettings
 from mmras_stream.inserting.supply import Thing, choose_things
 from mmras_stream.synthetic.cutouts import Cutout
@@ -167,9 +167,21 @@ def test_things_are_placed_on_free_road_alike_for_the_same_seed() -> None:
     )
     assert [(i.x, i.z, i.thing.kind) for i in one] == [(i.x, i.z, i.thing.kind) for i in other]
     assert [i.track_id for i in one] == [1, 2, 3]
-    for picture in small.values():  # other cars everywhere but on the lane right before us
-        picture[:66] = (250, 20, 20)
-    assert not place_things([card()] * 3, straight(), scenery, settings, 0.04)
+    for picture in small.values():  # other cars everywhere but right before us
+        picture[:56] = (250, 20, 20)
+    assert not place_things([card()] * 3, straight(metres=1.5), scenery, settings, 0.04)
+
+
+def test_a_bonnet_is_found_and_a_smooth_road_is_none() -> None:
+    rng = np.random.default_rng(0)
+    with_bonnet, without = ScenerySketch(0.2), ScenerySketch(0.2)
+    for _ in range(12):
+        picture = rng.normal(GREY, 6, (HEIGHT, WIDTH, 3)).clip(0, 255).astype(np.uint8)
+        without.add(picture)
+        with_bonnet.add(np.concatenate([picture[:160], np.full((20, WIDTH, 3), 30, np.uint8)]))
+    rows = np.flatnonzero(with_bonnet.finish((HEIGHT, WIDTH)).outside.any(axis=1))
+    assert rows.max() == pytest.approx(157, abs=3)
+    assert without.finish((HEIGHT, WIDTH)).outside.all()
 
 
 def test_no_held_out_thing_is_among_those_that_networks_learn_from() -> None:
