@@ -123,7 +123,7 @@ def flow_of_a_drive(k: float, goal: tuple[float, float], rng: np.random.Generato
     on_ground = y > 0
     depth = np.where(on_ground, y, 30.0)
     growth = k * depth / (1 - k * depth)
-    flow = np.stack([x * growth, y * growth], axis=1) + (0.8, -0.4)
+    flow = np.stack([x * growth + 0.8, y * growth - 0.4], axis=1)
     flow[::10] = rng.normal(0, 5, (30, 2))  # of what moves by itself
     return Paths(points, flow)
 
