@@ -180,7 +180,7 @@ def _solid_sprite(camera: Camera, seen: Seen, solid: Solid, light: Floats) -> _S
         return None
     road = LOOK.asphalt * (LOOK.ambient * np.float32(0.9) + LOOK.sunlight * LOOK.sun[1])
     cover = np.clip(layer.light[..., 3], 0.0, 1.0)
-    rgb = layer.light[..., :3] / np.maximum(cover, 1e-3)[..., None]
+    rgb = floats(layer.light[..., :3] / np.maximum(cover, 1e-3)[..., None])
     rgb = _hazy(rgb * _tinted(light, float(road.mean())), light, seen.ahead)
     shown = np.sqrt(np.clip(rgb, 0.0, 1.0)) * cover[..., None]
     rows, columns = layer.area
@@ -205,7 +205,7 @@ def _photo_sprite(camera: Camera, seen: Seen, photo: Cutout, light: Floats) -> _
     matrix = np.array([[scale_x, 0, x - wide / 2 - left], [0, scale_y, y - high - top]])
     layer = floats(cv2.warpAffine(layer, matrix, size, flags=cv2.INTER_LINEAR))
     cover = np.clip(layer[..., 3], 0.0, 1.0)
-    rgb = layer[..., :3] / np.maximum(cover, 1e-3)[..., None]
+    rgb = floats(layer[..., :3] / np.maximum(cover, 1e-3)[..., None])
     rgb = floats(rgb * np.minimum(_tinted(light, _PHOTO_GREY), 1.5))
     shown = np.sqrt(np.clip(_hazy(rgb, light, seen.ahead), 0.0, 1.0))
     return _Sprite(top, left, floats(shown * cover[..., None]), floats(cover))
@@ -235,6 +235,8 @@ def _cast_shadow(canvas: Floats, camera: Camera, seen: Seen, outside: Mask) -> N
     half_x, half_z = seen.thing.footprint
     reach = 1.6 * float(np.hypot(half_x, half_z)) + 0.15
     x, z = seen.right, seen.ahead
+    if isinstance(seen.thing.shape, Cutout):
+        z += half_z  # the lowest pixels of a photograph are what stands nearest
     ends = [[x - reach, 0, z - reach], [x + reach, 0, z - reach], [x, 0, z + reach]]
     points = np.array(ends, np.float32)
     points[:, 2] = np.maximum(points[:, 2], 0.7)

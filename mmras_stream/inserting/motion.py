@@ -23,7 +23,7 @@ WORKING_WIDTH = 640
 USUAL_HORIZON = 0.47
 USUAL_METRES_PER_SECOND = 14.0
 _GOAL_STEPS = 30
-_SURE_SHARE = 0.2
+_SURE_SHARE = 0.05
 _CORNERS = {"maxCorners": 150, "qualityLevel": 0.01, "minDistance": 7, "blockSize": 5}
 _BANDS = (0.0, USUAL_HORIZON, 0.64, 1.0)
 _LK = {"winSize": (17, 17), "maxLevel": 4}
@@ -144,7 +144,6 @@ def estimate_motion(
             f"the road is seen to move in {sure.mean():.0%} of the frames only; assumed a straight "
             f"drive at {3.6 * USUAL_METRES_PER_SECOND:.0f} km/h"
         )
-        goal = usual
     else:
         ahead = _steady(np.array([step.k for step in fitted]), sure) * FOCAL_SHARE * width
         ahead = np.maximum(ahead, 0.0) * elevation

@@ -23,7 +23,10 @@ def insert(*arguments: object, code: int = 0) -> str:
 
 def pictures(path: Path) -> list[Image]:
     with av.open(str(path)) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        return [
+            np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+            for frame in container.decode(video=0)
+        ]
 
 
 def cut(path: Path, begin: int, end: int) -> Path:

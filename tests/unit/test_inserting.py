@@ -27,11 +27,9 @@ GREY = 110
 
 
 def straight(frames: int = 40, metres: float = 0.5) -> Motion:
-    way = metres * np.arange(frames)
+    way = np.arange(frames) * np.float64(metres)
     none = np.zeros(frames)
-    return Motion(
-        HEIGHT, WIDTH, FOCAL, ELEVATION, WIDTH / 2, np.full(frames, HORIZON), none, way, none
-    )
+    return Motion(HEIGHT, WIDTH, FOCAL, ELEVATION, WIDTH / 2, none + HORIZON, none, way, none)
 
 
 def card(height: float = 1.0) -> Thing:
