@@ -78,7 +78,9 @@ def fit_step(paths: Paths, goal: tuple[float, float]) -> Step:
     both = np.hypot(residual[:count], residual[count : 2 * count])
     telling = np.hypot(rows[:count, 0], rows[count : 2 * count, 0]) * abs(solution[0]) > 1.0
     agreed = int((telling & (both < 1.5 * _INLIER_PIXELS)).sum())
-    still = np.median(np.hypot(dx, dy)) < 0.1
+    lively = int((np.abs(dy[ground]) > _INLIER_PIXELS).sum())
+    # in the dark, hardly anything is seen of the road, which does not mean that it stands
+    still = np.median(np.hypot(dx, dy)) < 0.1 and count >= 2 * _LEAST_GROUND_POINTS > 4 * lively
     is_sure = bool(still or (solution[0] > 0 and agreed >= _LEAST_GROUND_POINTS))
     k, right, down = (0.0 if still else float(value) for value in solution)
     return Step(k, right, down, is_sure=is_sure)

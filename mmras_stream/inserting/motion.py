@@ -167,11 +167,15 @@ def _goal(
 def _steady(values: Doubles, sure: npt.NDArray[np.bool_]) -> Doubles:
     """Fill in what is not sure from its neighbours and take out jumps, as cars have mass."""
     places = np.flatnonzero(sure)
-    filled = np.interp(np.arange(len(values)), places, values[places])
-    reach = 7
-    padded = np.pad(filled, reach, mode="edge")
+    # twice: few sure frames, far apart, would else each speak for all around them
+    filled = np.interp(np.arange(len(values)), places, _median(values[places], 4))
+    return _smooth(_median(filled, 7), 4.0)
+
+
+def _median(values: Doubles, reach: int) -> Doubles:
+    padded = np.pad(values, reach, mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
-    return _smooth(np.median(windows, axis=1), 4.0)
+    return np.asarray(np.median(windows, axis=1), np.float64)
 
 
 def _smooth(values: Doubles, sigma: float) -> Doubles:
