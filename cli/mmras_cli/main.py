@@ -14,6 +14,7 @@ from mmras_cli import (
     compare,
     doctor,
     evaluate,
+    insert,
     models,
     plugins,
     probe,
@@ -30,7 +31,11 @@ app = typer.Typer(
     help="Find the rare things in dashcam video: an overlay to watch, proposals to label.",
 )
 
-for module in (annotate, probe, evaluate, compare, calibrate, bench, train, text, doctor, plugins):
+COMMANDS = (
+    annotate, probe, evaluate, compare, calibrate, insert, bench, train, text, doctor, plugins,
+)  # fmt: skip
+
+for module in COMMANDS:
     name = module.__name__.rpartition(".")[2]
     app.command(name, epilog=module.EXAMPLE)(getattr(module, name))
 

@@ -57,11 +57,13 @@ class Camera:
     elevation: float
     rotation: Floats
     bend: Bend
+    principal: tuple[float, float] | None = None
+    """x, y in pixels; None puts the horizon a little above the middle."""
 
     @property
     def centre(self) -> tuple[float, float]:
-        """The principal point (x, y) in pixels; the horizon lies a little above the middle."""
-        return self.width / 2.0, self.height * 0.45
+        """The principal point (x, y) in pixels."""
+        return self.principal or (self.width / 2.0, self.height * 0.45)
 
     def rays(self, columns: Floats, rows: Floats) -> Floats:
         """Return level directions (3, h, w), not normalised, through columns (w) x rows (h)."""
@@ -93,6 +95,17 @@ class Camera:
         return self.bend.heading(s) - self.bend.heading(self.s)
 
 
+def level_camera(
+    *, height: int, width: int, focal: float, elevation: float, principal: tuple[float, float]
+) -> Camera:
+    """Return a camera on a straight road that looks level along it, through `principal`."""
+    straight = Bend(0.0, 1.0, 0.0)
+    return Camera(
+        height=height, width=width, focal=focal, s=0.0, d=0.0, elevation=elevation,
+        rotation=turn(0.0), bend=straight, principal=principal,
+    )  # fmt: skip
+
+
 def clip_near(points: Floats) -> Floats:
     """Cut the part of a polygon (N, 3) that lies behind or too near to the camera."""
     if points[:, 2].min() > NEAREST_METRES:
@@ -104,3 +117,13 @@ def clip_near(points: Floats) -> Floats:
         if (a[2] > NEAREST_METRES) != (b[2] > NEAREST_METRES):
             kept.append(a + (b - a) * ((NEAREST_METRES - a[2]) / (b[2] - a[2])))
     return np.array(kept, np.float32).reshape(-1, 3)
+
+
+def clipped_pixels(camera: Camera, points: Floats) -> Floats | None:
+    """Project a level polygon (N, 3), cut at the camera, to pixels (M, 2); None if unseen."""
+    kept = clip_near(points)
+    if len(kept) < 3:
+        return None
+    pixels, _ = camera.project(kept)
+    inside = (pixels.max(axis=0) >= 0) & (pixels.min(axis=0) < (camera.width, camera.height))
+    return pixels if inside.all() else None

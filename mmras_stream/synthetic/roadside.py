@@ -3,10 +3,9 @@
 import cv2
 import numpy as np
 
-from mmras_stream.synthetic.camera import Camera
+from mmras_stream.synthetic.camera import Camera, clipped_pixels
 from mmras_stream.synthetic.canvas import lay_colour, lay_picture, relit
 from mmras_stream.synthetic.look import Bytes, Floats, Look, colour, floats
-from mmras_stream.synthetic.solids import clipped_pixels
 
 OBJECT, FAR = 4, 5
 

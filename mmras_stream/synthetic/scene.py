@@ -1,6 +1,6 @@
 """Drawn drives along a road, with the exact truth about every pixel."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fractions import Fraction
@@ -29,6 +29,7 @@ LABEL_NAMES = (
 
 OBSTACLE_LABEL = 255
 _LIVING, _VEHICLE = 2, 3
+_TREMBLE = ((2, 0.0012), (3, 0.0014), (4, 0.0016))  # sway, radians
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class SceneSettings:
     """What to draw; everything not named here follows from the seed.
 
     `height`, `width` are pixels. `obstacle` is one of OBSTACLE_KINDS, "auto" (the seed
-    chooses one), or None for a drive on which nothing lies on the road.
+    chooses one), or None for a drive on which nothing lies on the road. `shake` multiplies how
+    much the camera trembles.
     """
 
     height: int = 360
@@ -45,6 +47,7 @@ class SceneSettings:
     frame_rate: Fraction = Fraction(25)
     duration_seconds: float = 10.0
     obstacle: str | None = "auto"
+    shake: float = 1.0
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < 32:
@@ -62,24 +65,30 @@ class DrawnFrame:
 
     `image` (H, W, 3) uint8 RGB; `labels` (H, W) uint8, an index into LABEL_NAMES or 255 where
     the obstacle is; `obstacle_mask` (H, W) bool, without the obstacle's shadow; `seconds` since
-    the start of the drive.
+    the start of the drive; `ids` (H, W) uint8, where the things in `extra` of `frame` are seen.
     """
 
     image: Bytes
     labels: Bytes
     obstacle_mask: npt.NDArray[np.bool_]
     seconds: float
+    ids: Bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Mover:
-    """A solid at s, d metres when the drive starts, moving along the road."""
+class Mover:
+    """A solid at s, d metres when the drive starts, moving along the road or across it.
+
+    `number` 1..255 is what `DrawnFrame.ids` calls it; 0 is an ordinary thing.
+    """
 
     solid: Solid
     s: float
     d: float
     metres_per_second: float
     yaw: float
+    sideways: float = 0.0
+    number: int = 0
 
 
 class RoadScene:
@@ -97,7 +106,7 @@ class RoadScene:
         self.obstacle: str | None = settings.obstacle
         if settings.obstacle == "auto":
             self.obstacle = str(stream(seed, "kind").choice(OBSTACLE_KINDS))
-        length = self._travel(settings.duration_seconds)
+        length = self.travel(settings.duration_seconds)
         heading = 2 * np.pi * 6.0 / 380.0
         self._panorama = paint_panorama(
             settings.height, settings.width, self._focal, heading, self._look, seed
@@ -116,32 +125,36 @@ class RoadScene:
         """Draw every frame from first to last."""
         return (self.frame(index) for index in range(len(self)))
 
-    def frame(self, index: int) -> DrawnFrame:
-        """Draw frame `index`, counted from 0."""
+    def frame(self, index: int, *, extra: Sequence[Mover] = ()) -> DrawnFrame:
+        """Draw frame `index`, counted from 0, with more things than the scene's own."""
         if not 0 <= index < len(self):
             raise IndexError(f"frame {index} is not in 0..{len(self) - 1}")
         seconds = float(index / self.settings.frame_rate)
         camera, look = self._stand(seconds), self._look
         canvas = np.empty((camera.height, camera.width, 3), np.float32)
         labels = np.empty((camera.height, camera.width), np.uint8)
+        ids = np.zeros_like(labels)
         self._panorama.draw(canvas, labels, camera)
-        view, things = look_down(camera), self._things(camera, seconds)
+        view, things = look_down(camera), self._things(camera, seconds, extra)
         sunlit, open_sky = np.ones_like(view.d), np.ones_like(view.d)
         self._surroundings.cast_shadows(view, camera, sunlit)
-        for thing in things:
+        for thing, _ in things:
             cast_shadow(view, camera, thing, look, sunlit, open_sky)
         paint_ground(canvas, labels, view, look, sunlit, open_sky)
         self._surroundings.draw(canvas, labels, camera)
-        for thing in sorted(things, key=lambda thing: -thing.z):
-            draw_solid(canvas, labels, camera, thing, look)
+        for thing, number in sorted(things, key=lambda pair: -pair[0].z):
+            layer = draw_solid(canvas, labels, camera, thing, look)
+            if layer is not None:
+                ids[layer.area][layer.covered] = number
         return DrawnFrame(
             image=self._develop(canvas, index),
             labels=labels,
             obstacle_mask=labels == OBSTACLE_LABEL,
             seconds=seconds,
+            ids=ids,
         )
 
-    def _travel(self, seconds: float) -> float:
+    def travel(self, seconds: float) -> float:
         """Return the metres driven; the car brakes gently once there is something to brake for."""
         duration = self.settings.duration_seconds
         if self.obstacle is None:
@@ -160,6 +173,7 @@ class RoadScene:
                 for (a, hertz), phase in zip(waves, phases, strict=True))
             for phases in self._shake
         ]  # fmt: skip
+        sway = [self.settings.shake * value for value in sway]
         swerve = 0.0
         if self.obstacle is not None:
             u = min(max((seconds / duration - 0.45) / 0.4, 0.0), 1.0)
@@ -168,66 +182,69 @@ class RoadScene:
             height=self.settings.height,
             width=self.settings.width,
             focal=self._focal,
-            s=self._travel(seconds),
+            s=self.travel(seconds),
             d=self._look.lane_width / 2 + swerve + 0.03 * sway[0],
             elevation=self._elevation + 0.012 * sway[1],
-            rotation=turn(0.0012 * sway[2], 0.0014 * sway[3], 0.0016 * sway[4]),
+            rotation=turn(*(rate * sway[i] for i, rate in _TREMBLE)),
             bend=self._bend,
         )
 
-    def _drop_obstacle(self, rng: np.random.Generator) -> _Mover | None:
+    def _drop_obstacle(self, rng: np.random.Generator) -> Mover | None:
         if self.obstacle is None:
             return None
         duration = self.settings.duration_seconds
-        s = self._travel(0.9 * duration) + 4.0
+        s = self.travel(0.9 * duration) + 4.0
         d = self._look.lane_width / 2 + float(rng.uniform(0.2, 0.6))
         solid = OBSTACLES[self.obstacle](rng)
         yaw = float(rng.uniform(-0.45, 0.45) + rng.choice([0.0, np.pi]))
-        return _Mover(solid, s, d, 0.0, yaw)
+        return Mover(solid, s, d, 0.0, yaw)
 
-    def _send_traffic(self, rng: np.random.Generator) -> list[_Mover]:
+    def _send_traffic(self, rng: np.random.Generator) -> list[Mover]:
         look, duration, cars = self._look, self.settings.duration_seconds, []
         for share in np.cumsum(rng.uniform(0.12, 0.5, 3)):
             pace, meeting = float(rng.uniform(10, 15)), float(share) * duration
-            s = self._travel(meeting) + pace * meeting
+            s = self.travel(meeting) + pace * meeting
             solid = car(rng, dark=look.dark)
-            cars.append(_Mover(solid, s, -look.lane_width / 2 - 0.1, -pace, np.pi))
+            cars.append(Mover(solid, s, -look.lane_width / 2 - 0.1, -pace, np.pi))
         if rng.random() < 0.5:
-            gap = self._travel(duration) + 12.0 if self.obstacle else 26.0
+            gap = self.travel(duration) + 12.0 if self.obstacle else 26.0
             solid = car(rng, dark=look.dark)
-            cars.append(_Mover(solid, gap, look.lane_width / 2, self._speed * 0.95, 0.0))
+            cars.append(Mover(solid, gap, look.lane_width / 2, self._speed * 0.95, 0.0))
         if look.town:
             for s in rng.uniform(8, 150, 5):
                 side = float(rng.choice([-1.0, 1.0]))
                 solid = car(rng)
                 spot = side * (look.road_half + 1.05)
-                cars.append(_Mover(solid, float(s), spot, 0.0, 0.0 if side > 0 else np.pi))
+                cars.append(Mover(solid, float(s), spot, 0.0, 0.0 if side > 0 else np.pi))
         return cars
 
-    def _send_walker(self, rng: np.random.Generator) -> _Mover | None:
+    def _send_walker(self, rng: np.random.Generator) -> Mover | None:
         if rng.random() > (0.8 if self._look.town else 0.2):
             return None
         solid, away = person(rng, 0.0), self._look.road_half + float(rng.uniform(0.9, 2.3))
         side, pace = float(rng.choice([-1.0, 1.0])), float(rng.choice([-1.3, 1.3]))
         s = float(rng.uniform(25, 70))
-        return _Mover(solid, s, side * away, pace, 0.0 if pace > 0 else np.pi)
+        return Mover(solid, s, side * away, pace, 0.0 if pace > 0 else np.pi)
 
-    def _things(self, camera: Camera, seconds: float) -> list[Placed]:
+    def _things(
+        self, camera: Camera, seconds: float, extra: Sequence[Mover]
+    ) -> list[tuple[Placed, int]]:
         movers = [(mover, _VEHICLE) for mover in self._traffic]
         if self._walker is not None:
             walking = person(stream(self.settings.seed, "walker"), seconds * 6.0)
-            now = _Mover(walking, self._walker.s, self._walker.d,
+            now = Mover(walking, self._walker.s, self._walker.d,
                          self._walker.metres_per_second, self._walker.yaw)  # fmt: skip
             movers.append((now, _LIVING))
         if self._obstacle is not None:
             movers.append((self._obstacle, OBSTACLE_LABEL))
+        movers += [(mover, OBSTACLE_LABEL if mover.number else _VEHICLE) for mover in extra]
         things = []
         for mover, label in movers:
             s = mover.s + mover.metres_per_second * seconds
             if -3.0 < s - camera.s < 220.0:
-                x, z = camera.foot(s, mover.d)
+                x, z = camera.foot(s, mover.d + mover.sideways * seconds)
                 yaw = mover.yaw + camera.heading(s)
-                things.append(Placed(mover.solid, x, z, yaw, label))
+                things.append((Placed(mover.solid, x, z, yaw, label), mover.number))
         return things
 
     def _film(self, rng: np.random.Generator) -> Floats:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mmras_stream.synthetic.camera import NEAREST_METRES, Camera, clip_near, turn
+from mmras_stream.synthetic.camera import NEAREST_METRES, Camera, turn
 from mmras_stream.synthetic.canvas import lay_layer
 from mmras_stream.synthetic.ground import Ground
 from mmras_stream.synthetic.look import Bytes, Floats, Look, floats, smoothstep
@@ -18,6 +18,7 @@ EXACT = 255
 
 Distance: TypeAlias = Callable[[Floats], Floats]
 Paint: TypeAlias = Callable[[Floats, Floats], tuple[Floats, Floats, Floats]]
+Bools: TypeAlias = npt.NDArray[np.bool_]
 Trace: TypeAlias = Callable[[Floats, Floats], tuple[Floats, Floats]]
 
 
@@ -50,6 +51,19 @@ class Placed:
     label: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """Something drawn on nothing.
+
+    `area` is where it lies in the frame, rows first; `light` premultiplied linear RGB and
+    coverage (h, w, 4); `covered` (h, w) is where it hides what is behind.
+    """
+
+    area: tuple[slice, slice]
+    light: Floats
+    covered: Bools
+
+
 def _corners(thing: Placed, margin: float = 0.0) -> Floats:
     half_x, half_z = thing.solid.half[0] + margin, thing.solid.half[1] + margin
     box = [[x, y, z] for x in (-half_x, half_x) for y in (0.0, thing.solid.height + margin)
@@ -59,7 +73,6 @@ def _corners(thing: Placed, margin: float = 0.0) -> Floats:
 
 
 Roi: TypeAlias = tuple[int, int, int, int]
-Bools: TypeAlias = npt.NDArray[np.bool_]
 
 
 def region(camera: Camera, points: Floats, pad: int = 2) -> Roi | None:
@@ -191,11 +204,11 @@ def _surface(
     return hit, points, _normals(points, solid, step)
 
 
-def draw_solid(canvas: Floats, labels: Bytes, camera: Camera, thing: Placed, look: Look) -> None:
-    """Draw a solid into canvas (H, W, 3) and labels (H, W), in place."""
+def render_solid(camera: Camera, thing: Placed, look: Look) -> Layer | None:
+    """Draw a solid on nothing; None where the camera does not see it."""
     area = region(camera, _corners(thing))
     if area is None:
-        return
+        return None
     x0, y0, x1, y1 = area
     pixels = (x1 - x0) * (y1 - y0)
     fine = 4 if pixels < 150 else 3 if pixels < 700 else 2 if pixels < 6000 else 1
@@ -213,7 +226,7 @@ def draw_solid(canvas: Floats, labels: Bytes, camera: Camera, thing: Placed, loo
     grid_rays = rays.reshape(3, rows.size, columns.size)
     hit, points, normals = _surface(origin[:, None], grid_rays, thing.solid, angle, step)
     if not hit.size:
-        return
+        return None
     rgb = np.zeros((rays.shape[1], 4), np.float32)
     rgb[hit, :3] = look.haze(_shade(points, normals, rays[:, hit], thing, look), thing.z).T
     rgb[hit, 3] = 1.0
@@ -226,8 +239,18 @@ def draw_solid(canvas: Floats, labels: Bytes, camera: Camera, thing: Placed, loo
     else:
         covered = layer[..., 3] > 0.5
         layer = np.asarray(cv2.GaussianBlur(layer, (3, 3), 0.55), np.float32)
-    lay_layer(canvas[y0:y1, x0:x1], layer)
-    labels[y0:y1, x0:x1][covered] = thing.label
+    return Layer((slice(y0, y1), slice(x0, x1)), layer, np.asarray(covered, np.bool_))
+
+
+def draw_solid(
+    canvas: Floats, labels: Bytes, camera: Camera, thing: Placed, look: Look
+) -> Layer | None:
+    """Draw a solid into canvas (H, W, 3) and labels (H, W), in place; return what was drawn."""
+    layer = render_solid(camera, thing, look)
+    if layer is not None:
+        lay_layer(canvas[layer.area], layer.light)
+        labels[layer.area][layer.covered] = thing.label
+    return layer
 
 
 def cast_shadow(
@@ -268,13 +291,3 @@ def cast_shadow(
     for target, values in ((open_sky, shade_open), (sunlit, bright)):
         small = np.ascontiguousarray(values.reshape(x.shape))
         target[rows, columns] *= small if stride == 1 else np.asarray(cv2.resize(small, size))
-
-
-def clipped_pixels(camera: Camera, points: Floats) -> Floats | None:
-    """Project a level polygon (N, 3), cut at the camera, to pixels (M, 2); None if unseen."""
-    kept = clip_near(points)
-    if len(kept) < 3:
-        return None
-    pixels, _ = camera.project(kept)
-    inside = (pixels.max(axis=0) >= 0) & (pixels.min(axis=0) < (camera.width, camera.height))
-    return pixels if inside.all() else None

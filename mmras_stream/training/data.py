@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmras_stream.errors import SettingsError
+from mmras_stream.synthetic.cutouts import OUTLIER, Cutout, load_cutouts
 from mmras_stream.training import augment, outliers, weather
 from mmras_stream.training.loading import (
     DRIVABLE,
@@ -23,8 +24,6 @@ from mmras_stream.training.outliers import (
     GROUND,
     IGNORE,
     LEAST_MARK,
-    OUTLIER,
-    Cutout,
     Labels,
 )
 from mmras_stream.training.recipe import Outliers, Recipe
@@ -102,7 +101,7 @@ class CropSource:
                 f"the recipe names a kind of thing {unknown[0]!r}; known: {', '.join(KINDS)}"
             )
         self._inliers = [recipe.label_number(name) for name in how.inliers]
-        cutouts = outliers.load_cutouts(data / how.cutouts)
+        cutouts = load_cutouts(data / how.cutouts)
         held = max(1, round(how.held_out * len(cutouts)))
         order = np.random.default_rng(recipe.seed).permutation(len(cutouts))
         chosen = order[:held] if validation else order[held:]

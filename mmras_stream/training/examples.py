@@ -10,14 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mmras_stream.errors import DataError
-from mmras_stream.training.outliers import (
-    CLASSLESS,
-    DOUBTFUL,
-    GROUND,
-    OUTLIER,
-    Cutout,
-    Labels,
-)
+from mmras_stream.synthetic.cutouts import OUTLIER, Cutout
+from mmras_stream.training.outliers import CLASSLESS, DOUBTFUL, GROUND, Labels
 from mmras_stream.training.recipe import Reviewed
 from mmras_stream.training.reviewed import ReviewedPicture, read_review
 from mmras_stream.types import Image, Mask

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from mmras_stream.errors import DataError
 from mmras_stream.pipeline import open_decoder
 from mmras_stream.settings import VideoSettings
-from mmras_stream.training.outliers import CLASSLESS, GROUND, IGNORE, OUTLIER, Labels
+from mmras_stream.synthetic.cutouts import OUTLIER
+from mmras_stream.training.outliers import CLASSLESS, GROUND, IGNORE, Labels
 from mmras_stream.training.recipe import Drive, Recipe, Source
 from mmras_stream.types import Image
 from mmras_stream.video.colour import to_rgb

@@ -9,21 +9,16 @@ horizon is h / c * r pixels tall.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mmras_stream.errors import DataError
+from mmras_stream.synthetic.cutouts import OUTLIER, Cutout
 from mmras_stream.types import Image, Mask
 
 IGNORE = 255
-OUTLIER = 254
-"""Marks strangeness in a label picture."""
-
 DOUBTFUL = 253
 """Marks regions that may be strange or ordinary; they have no class either."""
 
@@ -40,40 +35,6 @@ LEAST_MARK = GROUND
 """From here up, labels are marks and no classes."""
 
 Labels = npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Cutout:
-    """A thing without its surroundings."""
-
-    image: Image
-    alpha: npt.NDArray[np.float32]
-    """(height, width), 0..1."""
-    label: int = OUTLIER
-
-
-def load_cutouts(folder: Path) -> list[Cutout]:
-    """Read every picture with an alpha channel, sorted by name, trimmed to what is opaque.
-
-    Raises:
-        DataError: the folder is missing or holds none.
-    """
-    if not folder.is_dir():
-        raise DataError(f"no folder of cut-outs at {folder}; is --data right?")
-    cutouts = []
-    for path in sorted(folder.glob("*.png")):
-        picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if picture is None or picture.ndim != 3 or picture.shape[2] != 4:
-            continue
-        alpha = picture[..., 3].astype(np.float32) / np.float32(255)
-        rows, cols = np.nonzero(alpha > 0.5)
-        if rows.size:
-            box = np.s_[rows.min() : rows.max() + 1, cols.min() : cols.max() + 1]
-            image = cv2.cvtColor(picture[box][..., :3], cv2.COLOR_BGR2RGB).astype(np.uint8)
-            cutouts.append(Cutout(image, alpha[box]))
-    if not cutouts:
-        raise DataError(f"{folder} holds no PNG with an alpha channel")
-    return cutouts
 
 
 def inlier_cutout(

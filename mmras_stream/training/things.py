@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mmras_stream.training.outliers import Cutout
+from mmras_stream.synthetic.cutouts import Cutout
 from mmras_stream.types import Image, Mask
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from torch import nn
 
 from mmras_stream.models.checkpoint import WeightsCard, read_card
+from mmras_stream.synthetic.cutouts import OUTLIER, Cutout
 from mmras_stream.training import augment
 from mmras_stream.training.data import Composition, Crop, CropSource, to_cells
 from mmras_stream.training.examples import Example, Region, load_examples
@@ -22,8 +23,6 @@ from mmras_stream.training.outliers import (
     GROUND,
     IGNORE,
     LEAST_MARK,
-    OUTLIER,
-    Cutout,
     Labels,
     paste,
     size_weight,

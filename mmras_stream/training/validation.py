@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 
 from mmras_stream.errors import DataError
+from mmras_stream.synthetic.cutouts import OUTLIER
 from mmras_stream.training.data import CropSource
-from mmras_stream.training.outliers import DOUBTFUL, IGNORE, OUTLIER, Labels
+from mmras_stream.training.outliers import DOUBTFUL, IGNORE, Labels
 from mmras_stream.training.recipe import Recipe
 
 PICTURES = 200

@@ -63,6 +63,7 @@ def add_video_stream(
     timescale: int,
     frame_rate: Fraction,
     pixel_format: PixelFormat,
+    crf: int | None = None,
 ) -> VideoStream:
     """Add a stream of 8-bit 4:2:0 pictures and start its encoder.
 
@@ -73,6 +74,8 @@ def add_video_stream(
         timescale: Ticks per second.
         frame_rate: Average, or 0.
         pixel_format: 8 bit and limited range; players are told its matrix.
+        crf: Quality of encoders that have a constant rate factor, lower is better; None is good
+            enough to watch.
 
     Raises:
         VideoError: PyAV has no such encoder, it does not fit MP4, or it does not start.
@@ -85,9 +88,11 @@ def add_video_stream(
             "libx264 takes any"
         )
     rate = frame_rate or USUAL_RATE
-    options = _OPTIONS.get(codec.name, {})
+    options = dict(_OPTIONS.get(codec.name, {}))
+    if crf is not None and "crf" in options:
+        options["crf"] = str(crf)
     try:
-        stream = output.add_stream(encoder, rate=rate, options=dict(options))
+        stream = output.add_stream(encoder, rate=rate, options=options)
         assert isinstance(stream, VideoStream)
         stream.height, stream.width = size
         stream.pix_fmt = _pixel_format_name(codec)

@@ -47,6 +47,7 @@ class VideoWriter:
         frame_rate: Average, or 0; a hint to the encoder.
         sound_from: File whose sound is copied as it is, up to the end of the last picture; see
             `close` for the rest.
+        crf: Quality, see `add_video_stream`.
         start_pts: What becomes time 0, for a part of a drive; sound before it is left out.
 
     Raises:
@@ -66,6 +67,7 @@ class VideoWriter:
         frame_rate: Fraction = Fraction(0),
         sound_from: Path | None = None,
         start_pts: int | None = None,
+        crf: int | None = None,
     ) -> None:
         self._path = path
         self._time_base = time_base
@@ -83,6 +85,7 @@ class VideoWriter:
                 timescale=self._ticks.per_second,
                 frame_rate=frame_rate,
                 pixel_format=pixel_format,
+                crf=crf,
             )
             if self._sound is not None:
                 self._sound.attach(self._output)

@@ -10,9 +10,10 @@ import pytest
 from clips import Clip, write
 from mmras_stream.errors import DataError, SettingsError
 from mmras_stream.evaluation.datasets import open_split
+from mmras_stream.synthetic.cutouts import OUTLIER, Cutout
 from mmras_stream.training import weather
 from mmras_stream.training.data import Crop, CropSource
-from mmras_stream.training.outliers import OUTLIER, Cutout, paste
+from mmras_stream.training.outliers import paste
 from mmras_stream.training.recipe import Drive, Recipe
 from mmras_stream.training.things import KINDS, Supply
 from mmras_stream.training.validation import write_validation_set
