@@ -187,7 +187,7 @@ def stream(
                 if namer is not None:
                     with tally.timed("name"):
                         proposals = namer.describe(frame, proposals, seen)
-                yield FrameResult(frame, raw_map, anomaly_map, proposals, model.threshold)
+                yield FrameResult(frame, raw_map, anomaly_map, proposals, model.threshold, seen)
 
 
 def _results(

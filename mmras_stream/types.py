@@ -274,6 +274,8 @@ class FrameResult:
     proposals: tuple[Proposal, ...]
     threshold: float
     """Score above which a place counted as strange."""
+    features: Tensor | None = None
+    """(C, h, w): `SegmentationOutput.features` of the frame, for whoever names things later."""
 
     @property
     def finds(self) -> tuple[Proposal, ...]:
