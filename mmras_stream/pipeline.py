@@ -175,7 +175,8 @@ def stream(
                 outputs = model.predict(batch)
             with tally.timed("score"):
                 raw_maps = model.score_maps(batch, outputs)
-            for frame, raw_map in zip(batch, raw_maps, strict=True):
+            features = outputs[0].features
+            for frame, raw_map, seen in zip(batch, raw_maps, features, strict=True):
                 with tally.timed("smooth"):
                     anomaly_map = smoother.update(frame, raw_map)
                 with tally.timed("propose"):
@@ -185,8 +186,8 @@ def stream(
                     proposals = tracker.update(frame, regions)
                 if namer is not None:
                     with tally.timed("name"):
-                        proposals = namer.describe(frame, proposals)
-                yield FrameResult(frame, raw_map, anomaly_map, proposals, model.threshold)
+                        proposals = namer.describe(frame, proposals, seen)
+                yield FrameResult(frame, raw_map, anomaly_map, proposals, model.threshold, seen)
 
 
 def _results(
@@ -253,6 +254,7 @@ def _report(
         wall_seconds=wall_seconds,
         stage_seconds=tally.stage_seconds,
         score=model.score,
+        text=model.text,
         threshold=model.threshold,
         settings=context.settings.to_dict(),
         versions=installed_versions(),

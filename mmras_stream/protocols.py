@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mmras_stream.types import (
     AnomalyMap,
@@ -15,6 +15,9 @@ from mmras_stream.types import (
     SegmentationOutput,
     VideoInfo,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Decoder(Protocol):
@@ -93,8 +96,16 @@ class Tracker(Protocol):
 class Namer(Protocol):
     """Says in words what proposals show; keeps state, so one instance serves one video."""
 
-    def describe(self, frame: Frame, proposals: Sequence[Proposal]) -> tuple[Proposal, ...]:
-        """Return the proposals, which have a `track_id`, with what is known of their things."""
+    def describe(
+        self, frame: Frame, proposals: Sequence[Proposal], features: Tensor
+    ) -> tuple[Proposal, ...]:
+        """Return the proposals, which have a `track_id`, with what is known of their things.
+
+        Args:
+            frame: The picture.
+            proposals: Of it.
+            features: (C, h, w): the network's `SegmentationOutput.features` of it.
+        """
         ...
 
 

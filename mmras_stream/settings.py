@@ -103,12 +103,15 @@ class ScoreSettings:
 
 @dataclass(frozen=True, slots=True)
 class TextSettings:
-    """The words that scores and names are made from, and the CLIP model that knows them."""
+    """The words that scores and names are made from, and what knows them."""
 
-    clip: str = "RN50"
-    """What `mmras_stream.models.clip_source.find_clip` takes, such as `RN50:openai` or a folder."""
+    clip: str = "auto"
+    """What `mmras_stream.models.clip_source.find_clip` takes, such as `RN50:openai` or a folder;
+    `none` for the network's own text space. `auto` takes RN50 where it is on this machine, else the
+    network's own where its weights have one, else fetches RN50."""
     vectors: str | None = None
-    """Of the score `mmras`: a .npy or .safetensors file with a row per class; None asks CLIP."""
+    """Of the score `mmras`: a .npy or .safetensors file with a row per class; None asks
+    what `clip` names, which has to fit the network's features."""
     classes: str | None = None
     """Vocabulary whose words stand for the network's classes; None takes their own names."""
     templates: str | None = None

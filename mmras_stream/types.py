@@ -158,6 +158,22 @@ class FrameBatch:
         return replace(self, planes=(y.flip(-1), u.flip(-1), v.flip(-1)))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TextSpace:
+    """Where a network's features and the words of a text encoder meet."""
+
+    encoder: str
+    """What `mmras_stream.models.encoders.load_encoder` takes, such as `minilm`."""
+    identity: str
+    """sha256 of the encoder; only vectors of one identity can be compared."""
+    projection: Tensor
+    """(D, C) float32: brings a place's features into the space."""
+    class_vectors: Tensor
+    """(K, D) float32 of length 1: the words for the network's classes."""
+    logit_scale: float
+    """Factor that makes logits of cosines; the inverse of a temperature."""
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkTraits:
     """What a network gives, as far as scores and names depend on it."""
@@ -168,6 +184,8 @@ class NetworkTraits:
     has_outlier_head: bool = False
     feature_channels: int = 0
     """Width C of `SegmentationOutput.features`; 0 where nothing is known of it."""
+    text: TextSpace | None = None
+    """Where the weights were taught what words mean."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -256,6 +274,8 @@ class FrameResult:
     proposals: tuple[Proposal, ...]
     threshold: float
     """Score above which a place counted as strange."""
+    features: Tensor | None = None
+    """(C, h, w): `SegmentationOutput.features` of the frame, for whoever names things later."""
 
     @property
     def finds(self) -> tuple[Proposal, ...]:
@@ -285,6 +305,8 @@ class RunReport:
     weights_sha256: str
     warnings: tuple[str, ...] = ()
     interrupted: bool = False
+    text: str = ""
+    """By what image and text were compared, as in `RN50:openai`; empty where they were not."""
     suppressed: int = 0
     """Proposals of things that look ordinary, see `Proposal.looks_known`."""
     outputs: dict[str, str] = field(default_factory=dict)

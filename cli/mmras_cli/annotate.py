@@ -233,4 +233,4 @@ def _annotate_all(
 def _loading(settings: Settings) -> str:
     text = settings.text
     reads = text.name_things or text.suppress_known is not None or "mmras" in settings.score.name
-    return "loading; words that are new to CLIP take minutes, once" if reads else "loading"
+    return "loading; words that are new may take minutes, once" if reads else "loading"

@@ -52,7 +52,10 @@ EnsembleW = Annotated[
 ]
 Clip = Annotated[
     str | None,
-    typer.Option(help="Model of open_clip, such as RN50:openai, or a folder with its files."),
+    typer.Option(
+        help="Model of open_clip, such as RN50:openai, or a folder with its files; none for the "
+        "words that the network's weights know."
+    ),
 ]
 Classes = Annotated[
     str | None, typer.Option(help="Words for the network's classes: cityscapes or a file.")

@@ -1,4 +1,4 @@
-"""`mmras-stream text`: how near words lie to one another for CLIP."""
+"""`mmras-stream text`: how near words lie to one another for a text encoder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def text(
         str | None, typer.Option(help="Vocabulary to compare with, in place of --classes.")
     ] = None,
     model: Annotated[
-        str, typer.Option(help="Of open_clip, such as RN50:openai, or a folder with its files.")
+        str,
+        typer.Option(
+            help="minilm, or one of open_clip: such as RN50:openai, or a folder with its files."
+        ),
     ] = "RN50",
     pretrained: Annotated[
         str | None, typer.Option(help="Tag of open_clip, or a weights file, for --model.")
@@ -47,7 +50,7 @@ def text(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Embed words with CLIP and show which words of a vocabulary lie nearest."""
+    """Embed words and show which words of a vocabulary lie nearest."""
     from mmras_stream.models.text import TEMPLATES, load_templates, save_embeddings
 
     left, right = _vocabularies(words or [], classes, against)
@@ -82,16 +85,16 @@ def _embed(
     left: Vocabulary, right: Vocabulary, model: str, templates: tuple[str, ...], *, quiet: bool
 ) -> tuple[TextEmbeddings, TextEmbeddings]:
     from mmras_cli.progress import plain_progress
-    from mmras_stream.models.clip import load_clip
+    from mmras_stream.models.encoders import load_encoder
     from mmras_stream.models.text import embed_words
 
-    clip = load_clip(model)
+    encoder = load_encoder(model)
     with plain_progress("embedding words", quiet=quiet) as show:
 
         def embed(words: Vocabulary) -> TextEmbeddings:
             return embed_words(
                 words,
-                clip,
+                encoder,
                 templates=templates,
                 observe=lambda share: show(share, f"of {len(words)} words"),
             )

@@ -37,8 +37,8 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Argument(
-            help="A TOML file, 'embedded' for the recipe of the built-in weights, 'staged', or "
-            "'tuning', which --coco takes by itself."
+            help="A TOML file, 'embedded' for the recipe of the built-in weights, 'staged', "
+            "'text', or 'tuning', which --coco takes by itself."
         ),
     ] = None,
     *,
@@ -202,7 +202,8 @@ def _show(out: Path, recipe: Recipe, data: Path, *, quiet: bool, as_json: bool) 
     card = read_card(out)
     if quiet and not as_json:
         return
-    known = list(class_quality(out, recipe, data))
+    # words alone change no class: measuring them would take longer than teaching
+    known = [] if recipe.keeps_scores else list(class_quality(out, recipe, data))
     if as_json:
         quality = {one.source: {"mean_iou": one.mean_iou, "iou": one.iou} for one in known}
         record = {"weights": str(out), "sha256": card.sha256, "threshold": card.threshold}

@@ -64,7 +64,8 @@ class Variant:
         )
         proposals = self._tracker.update(frame, regions)
         if self._namer is not None:
-            proposals = self._namer.describe(frame, proposals)
+            assert raw.features is not None
+            proposals = self._namer.describe(frame, proposals, raw.features)
         return (FrameResult(frame, raw.raw_map, anomaly_map, proposals, self._threshold),)
 
     def rest(self) -> Sequence[FrameResult]:

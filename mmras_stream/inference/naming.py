@@ -9,15 +9,14 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from mmras_stream.inference.text import chosen_clip, embedded
-from mmras_stream.models.clip import Clip
-from mmras_stream.models.naming import crops, looks_known, nearest
+from mmras_stream.inference.sight import ClipSight, FeatureSight, Sight
+from mmras_stream.inference.text import chosen_branch, embedded, encoder_of
+from mmras_stream.models.naming import looks_known, nearest
 from mmras_stream.models.text import TextEmbeddings
-from mmras_stream.models.vocabulary import load_vocabulary
+from mmras_stream.models.vocabulary import Vocabulary, load_vocabulary
 from mmras_stream.protocols import Namer
 from mmras_stream.settings import Settings
-from mmras_stream.types import Frame, Guess, Proposal
-from mmras_stream.video.colour import to_rgb
+from mmras_stream.types import Frame, Guess, NetworkTraits, Proposal, TextSpace
 
 BETTER = 1.2
 """A thing is looked at again when its region is this many times as large, in either direction, as
@@ -25,8 +24,6 @@ at its best look: CLIP costs as much as many frames of the network."""
 
 GUESSES = 5
 """Words for each thing."""
-
-CROPS_AT_ONCE = 16
 
 FORGET_SECONDS = 5.0
 """A thing unseen for this long is looked at anew when it returns."""
@@ -36,7 +33,7 @@ FORGET_SECONDS = 5.0
 class Words:
     """What a namer chooses from; serves all drives."""
 
-    clip: Clip
+    sight: Sight
     obstacles: TextEmbeddings
     guesses: int
     """Words that a thing is given; 0 gives none."""
@@ -59,8 +56,8 @@ class _Thing:
     looks_known: Guess | None = None
 
 
-class ClipNamer:
-    """Cuts things out of frames and asks CLIP which words lie nearest.
+class ThingNamer:
+    """Looks at things and asks which words lie nearest.
 
     A thing is looked at when it is first proposed and whenever it has grown by a fifth, so that
     one that is approached from afar is looked at some twenty times, whatever the frame rate. Its
@@ -71,9 +68,11 @@ class ClipNamer:
         self._words = words
         self._things: dict[int, _Thing] = {}
 
-    def describe(self, frame: Frame, proposals: Sequence[Proposal]) -> tuple[Proposal, ...]:
+    def describe(
+        self, frame: Frame, proposals: Sequence[Proposal], features: Tensor
+    ) -> tuple[Proposal, ...]:
         """Return the proposals with guesses, and with `looks_known` where they look ordinary."""
-        self._look(frame, [p for p in proposals if self._is_worth_a_look(p)])
+        self._look(frame, [p for p in proposals if self._is_worth_a_look(p)], features)
         described = tuple(self._described(p, frame.seconds) for p in proposals)
         self._things = {
             track_id: thing
@@ -86,11 +85,11 @@ class ClipNamer:
         thing = self._things.get(_track_id(proposal))
         return thing is None or _size(proposal) >= BETTER * thing.best_size
 
-    def _look(self, frame: Frame, proposals: Sequence[Proposal]) -> None:
+    def _look(self, frame: Frame, proposals: Sequence[Proposal], features: Tensor) -> None:
         if not proposals:
             return
-        boxes = [proposal.bbox_xywh for proposal in proposals]
-        for proposal, embedding in zip(proposals, self._embedded(frame, boxes), strict=True):
+        embeddings = self._words.sight.look(frame, features, proposals)
+        for proposal, embedding in zip(proposals, embeddings, strict=True):
             size = _size(proposal)
             thing = self._things.setdefault(
                 _track_id(proposal), _Thing(torch.zeros_like(embedding))
@@ -98,17 +97,6 @@ class ClipNamer:
             thing.total = thing.total + size * embedding
             thing.best_size = size
             self._recognise(thing)
-
-    def _embedded(self, frame: Frame, boxes_xywh: Sequence[tuple[int, int, int, int]]) -> Tensor:
-        """Return (M, D) on the CPU."""
-        clip = self._words.clip
-        picture = torch.from_numpy(to_rgb(frame)).permute(2, 0, 1).float()
-        mean, std = (torch.tensor(colour).view(3, 1, 1) for colour in (clip.mean, clip.std))
-        embeddings = []
-        for start in range(0, len(boxes_xywh), CROPS_AT_ONCE):
-            cut = crops(picture, boxes_xywh[start : start + CROPS_AT_ONCE], clip.image_size)
-            embeddings.append(clip.encode_image((cut.clamp(0, 255) - mean) / std).cpu())
-        return torch.cat(embeddings)
 
     def _recognise(self, thing: _Thing) -> None:
         words = self._words
@@ -126,13 +114,13 @@ class ClipNamer:
         return replace(proposal, guesses=thing.guesses, looks_known=thing.looks_known)
 
 
-def load_namers(settings: Settings) -> Callable[[], Namer] | None:
+def load_namers(settings: Settings, traits: NetworkTraits) -> Callable[[], Namer] | None:
     """Return what makes a namer for each drive, or None where none is asked for.
 
     Raises:
         SettingsError: a vocabulary cannot be read.
-        PluginError: open_clip is missing, or knows no such model.
-        CheckpointError: the weights of CLIP are damaged, or cannot be had.
+        PluginError: CLIP or the text encoder of the weights needs a package that is missing.
+        CheckpointError: their weights are damaged, or cannot be had.
     """
     text = settings.text
     if not text.name_things and text.suppress_known is None:
@@ -140,16 +128,28 @@ def load_namers(settings: Settings) -> Callable[[], Namer] | None:
     obstacles, known = load_vocabulary(text.obstacles), None
     if text.suppress_known is not None:
         known = load_vocabulary(text.known)
-    clip = chosen_clip(settings)
-    clip.image_size  # noqa: B018 - loads the network now, so that bad weights are told before a run
+    sight, embed = _sight(settings, traits)
     words = Words(
-        clip,
-        embedded(obstacles, clip, text),
+        sight,
+        embed(obstacles),
         guesses=GUESSES if text.name_things else 0,
-        known=None if known is None else embedded(known, clip, text),
+        known=None if known is None else embed(known),
         suppress_above=text.suppress_known or 0.0,
     )
-    return partial(ClipNamer, words)
+    return partial(ThingNamer, words)
+
+
+def _sight(
+    settings: Settings, traits: NetworkTraits
+) -> tuple[Sight, Callable[[Vocabulary], TextEmbeddings]]:
+    branch = chosen_branch(settings, traits)
+    if isinstance(branch, TextSpace):
+        encoder, scale = encoder_of(branch), branch.logit_scale
+        return FeatureSight(branch), lambda words: replace(
+            embedded(words, encoder, settings.text), logit_scale=scale
+        )
+    branch.image_size  # noqa: B018 - loads the network now, so that bad weights are told before a run
+    return ClipSight(branch), lambda words: embedded(words, branch, settings.text)
 
 
 def _track_id(proposal: Proposal) -> int:

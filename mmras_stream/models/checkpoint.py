@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from torch import Tensor
 
 from mmras_stream.errors import CheckpointError
@@ -24,9 +25,25 @@ from mmras_stream.models.carded import (
     write_carded,
 )
 from mmras_stream.models.compact import CompactConfig, CompactNetwork
+from mmras_stream.types import TextSpace
 
 FORMAT = "mmras-stream compact 1"
 EMBEDDED = "embedded"
+
+
+@dataclass(frozen=True, slots=True)
+class TextCard:
+    """What the text head of a network was taught."""
+
+    encoder: str
+    """What `mmras_stream.models.encoders.load_encoder` takes."""
+    identity: str
+    """sha256 of the encoder."""
+    logit_scale: float
+    words: Mapping[str, Sequence[str]]
+    """For each class those whose mean is its vector."""
+    templates: tuple[str, ...]
+    """In which they were said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +63,8 @@ class WeightsCard:
     recipe: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     """Which data, how many pictures, how many steps, which versions."""
+    text: TextCard | None = None
+    """Of the text head, where there is one."""
     sha256: str = ""
     """Of the tensors, by name, as stored; filled in when they are written."""
 
@@ -108,6 +127,8 @@ def load_network(path: Path) -> tuple[CompactNetwork, WeightsCard]:
     card, tensors = _card_of(path), read_tensors(path)
     check_digest(path, tensors, card.sha256)
     check_finite(path, tensors)
+    if card.config.text_width and card.text is None:
+        raise CheckpointError(f"{path} has a text head, but its card says nothing of its words")
     network = CompactNetwork(card.config)
     try:
         network.load_state_dict(
@@ -117,6 +138,21 @@ def load_network(path: Path) -> tuple[CompactNetwork, WeightsCard]:
         first = str(error).strip().splitlines()[-1].strip()
         raise CheckpointError(f"{path} does not fit the network it describes: {first}") from error
     return network.eval(), card
+
+
+def text_space(network: CompactNetwork, card: WeightsCard) -> TextSpace | None:
+    """Return where features and words meet, or None where the network was taught no words."""
+    head = network.text_head
+    if head is None or card.text is None:
+        return None
+    return TextSpace(
+        card.text.encoder,
+        card.text.identity,
+        head.projection.weight.detach()[:, :, 0, 0].float().clone(),
+        # stored as float16, so no longer quite of length 1
+        F.normalize(head.class_vectors.float(), dim=1),
+        card.text.logit_scale,
+    )
 
 
 def _card_of(path: Path) -> WeightsCard:
@@ -135,6 +171,8 @@ def _parse(text: str, path: Path) -> WeightsCard:
         values["config"] = CompactConfig.from_dict(values["config"])
         for name in ("mean", "std"):
             values[name] = tuple(values[name])
+        if values.get("text") is not None:
+            values["text"] = TextCard(**values["text"])
         return WeightsCard(**values)
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"the card in {path} cannot be read: {error}") from error

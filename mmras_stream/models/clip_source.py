@@ -78,6 +78,25 @@ def find_clip(name: str) -> ClipSource:
     return ClipSource(f"{model}:{tag}", model, weights, quick_gelu, mean, std, identity)
 
 
+def is_here(name: str) -> bool:
+    """Tell whether a published CLIP model can be had without a network.
+
+    Args:
+        name: `RN50` or `RN50:openai`.
+    """
+    try:
+        open_clip = import_open_clip()
+    except PluginError:
+        return False
+    from huggingface_hub import try_to_load_from_cache
+
+    model, _, tag = name.partition(":")
+    published = open_clip.get_pretrained_cfg(model, tag or OPENAI)
+    repository, _, file = published.get("hf_hub", "").rpartition("/")
+    files = (file,) if file else WEIGHTS
+    return any(isinstance(try_to_load_from_cache(repository, each), str) for each in files)
+
+
 def import_open_clip() -> ModuleType:
     """Import open_clip.
 

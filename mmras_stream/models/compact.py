@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from torch import Tensor, nn
 
@@ -21,6 +22,8 @@ class CompactConfig:
     depths: tuple[int, int, int] = (2, 3, 6)
     dilations: tuple[int, ...] = (1, 2, 4, 8, 12, 4)
     fused_width: int = 64
+    text_width: int = 0
+    """Of the text space that features are projected into; 0 where there is no projection."""
 
     def to_dict(self) -> dict[str, Any]:  # Any: JSON values
         """Return plain JSON values."""
@@ -87,11 +90,32 @@ class PyramidContext(nn.Module):
         return F.relu(total)
 
 
+class TextHead(nn.Module):
+    """Brings features into the space of a text encoder, in which words are directions.
+
+    A 1x1 convolution that is learnt on the frozen network, as in LSeg (Li et al. 2022, arXiv
+    2201.03546); without a bias, so that the mean of features becomes the mean of embeddings.
+    """
+
+    class_vectors: Tensor
+    """(K, width) of length 1."""
+
+    def __init__(self, inputs: int, width: int, classes: int) -> None:
+        super().__init__()
+        self.projection = nn.Conv2d(inputs, width, 1, bias=False)
+        self.register_buffer("class_vectors", torch.zeros(classes, width))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C, h, w) -> (N, width, h, w), of length 1 in each place."""
+        return F.normalize(self.projection(features), dim=1)
+
+
 class CompactNetwork(nn.Module):
     """Residual encoder to 1/16, pooled context, feature pyramid back to 1/4, two heads.
 
     The class head sees the fused features; the outlier head sees them through a 3x3 layer of
-    its own, so that training it moves the class scores little.
+    its own, so that training it moves the class scores little. The text head is asked only where
+    text is.
     """
 
     def __init__(self, config: CompactConfig) -> None:
@@ -113,6 +137,9 @@ class CompactNetwork(nn.Module):
         self.outlier_features = ConvNorm(fused, fused)
         self.outlier_head = nn.Conv2d(fused, 1, 1)
         nn.init.constant_(_bias(self.outlier_head), -3.0)  # outliers are rare: start by saying no
+        self.text_head: TextHead | None = None
+        if config.text_width:
+            self.text_head = TextHead(fused, config.text_width, len(config.classes))
 
     @property
     def outlier_parts(self) -> tuple[nn.Module, nn.Module]:

@@ -27,10 +27,10 @@ def nearest(
     words there are.
 
     Args:
-        embeddings: (M, D) of any length above 0, from the CLIP model of `text`.
+        embeddings: (M, D) of any length above 0, in the space of `text`.
         text: The words.
         top: How many words for each region, the likeliest first; all where there are fewer.
-        logit_scale: None means the model's own, about 100.
+        logit_scale: None means that of `text`; of CLIP models about 100.
 
     Returns:
         One list for each region.
@@ -59,7 +59,7 @@ def looks_known(
     Published practice is to drop proposals above 0.85.
 
     Args:
-        embedding: (D,) of any length above 0, from the CLIP model of both texts.
+        embedding: (D,) of any length above 0, in the space of both texts.
         inliers: Words for what is ordinary, such as the classes of the network.
         outliers: Words for what is not.
         threshold: 0..1.
@@ -69,11 +69,11 @@ def looks_known(
         threshold; otherwise None.
 
     Raises:
-        ValueError: the texts are of different CLIP models.
+        ValueError: the texts are of different spaces.
     """
     if inliers.space != outliers.space:
         raise ValueError(
-            "inlier and outlier words come from different CLIP models; embed both anew"
+            "inlier and outlier words come from different text encoders; embed both anew"
         )
     vectors = torch.cat([inliers.vectors, outliers.vectors])
     confidences = _confidences(embedding[None], vectors, inliers.logit_scale)[0]

@@ -1,4 +1,4 @@
-"""Words as vectors: CLIP text embeddings, averaged over templates and kept on disk."""
+"""Words as vectors: text embeddings, averaged over templates and kept on disk."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,7 +20,6 @@ from torch import Tensor
 from mmras_stream.atomic import partial_path, publish, reported
 from mmras_stream.cache import cache_folder
 from mmras_stream.errors import CheckpointError, OutputError, SettingsError
-from mmras_stream.models.clip import Clip
 from mmras_stream.models.vocabulary import Vocabulary, lines_of, read_list
 
 logger = logging.getLogger(__name__)
@@ -38,9 +38,29 @@ TEMPLATES = (
 )
 
 
+class TextEncoder(Protocol):
+    """Turns sentences into directions: a CLIP model, or MiniLM."""
+
+    @property
+    def identity(self) -> str:
+        """sha256 of architecture and weights; embeddings of one identity can be compared."""
+        ...
+
+    @property
+    def logit_scale(self) -> float:
+        """Factor that makes logits of cosines."""
+        ...
+
+    def encode_text(
+        self, texts: Sequence[str], *, observe: Callable[[float], None] | None = None
+    ) -> Tensor:
+        """Return embeddings (M, D), float32 on the CPU and of length 1."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TextEmbeddings:
-    """Words and their directions in the space of a CLIP model."""
+    """Words and their directions in the space of a text encoder."""
 
     words: tuple[str, ...]
     vectors: Tensor
@@ -48,14 +68,14 @@ class TextEmbeddings:
     identity: str
     """sha256 of all that they were made from."""
     space: str
-    """Identity of the CLIP model; only vectors of one space can be compared."""
+    """Identity of the encoder; only vectors of one space can be compared."""
     logit_scale: float
     """The model's factor from cosines to logits."""
 
 
 def embed_words(
     vocabulary: Vocabulary,
-    clip: Clip,
+    encoder: TextEncoder,
     *,
     templates: Sequence[str] = TEMPLATES,
     folder: Path | None = None,
@@ -68,7 +88,7 @@ def embed_words(
 
     Args:
         vocabulary: The words.
-        clip: Its network is loaded only where nothing fitting lies in the cache.
+        encoder: Is asked only where nothing fitting lies in the cache.
         templates: Each with one {} where the phrase goes.
         folder: Of the cache; None means `text` in `cache_folder()`. One that cannot be written is
             logged, and no error.
@@ -78,7 +98,7 @@ def embed_words(
         SettingsError: there is no template, or one has no {} or several.
     """
     templates = check_templates(templates)
-    identity = _identity(vocabulary, clip, templates)
+    identity = _identity(vocabulary, encoder, templates)
     path = (cache_folder() / "text" if folder is None else folder) / f"{identity}.safetensors"
     try:
         return _read(path, identity)
@@ -91,12 +111,12 @@ def embed_words(
         for t in templates
     ]
     counts = [len(group) * len(templates) for group in vocabulary.phrases]
-    singles = clip.encode_text(texts, observe=observe)
+    singles = encoder.encode_text(texts, observe=observe)
     vectors = F.normalize(
         torch.stack([group.mean(0) for group in torch.split(singles, counts)]), dim=1
     )
     embeddings = TextEmbeddings(
-        vocabulary.words, vectors, identity, clip.identity, clip.logit_scale
+        vocabulary.words, vectors, identity, encoder.identity, encoder.logit_scale
     )
     try:
         save_embeddings(path, embeddings)
@@ -186,8 +206,8 @@ def read_vectors(path: Path, words: Sequence[str]) -> Tensor:
     return matrix
 
 
-def _identity(vocabulary: Vocabulary, clip: Clip, templates: tuple[str, ...]) -> str:
-    parts = [FORMAT, clip.identity, templates, vocabulary.words, vocabulary.phrases]
+def _identity(vocabulary: Vocabulary, encoder: TextEncoder, templates: tuple[str, ...]) -> str:
+    parts = [FORMAT, encoder.identity, templates, vocabulary.words, vocabulary.phrases]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -23,9 +23,10 @@ from mmras_stream.prefetching import prefetch
 from mmras_stream.training.batches import Batch, collate
 from mmras_stream.training.data import CropSource
 from mmras_stream.training.losses import class_loss, keep_loss, outlier_loss, ranking_loss
-from mmras_stream.training.recipe import CLASSES, EVERYTHING, OUTLIERS, Recipe, Stage
+from mmras_stream.training.recipe import CLASSES, EVERYTHING, OUTLIERS, TEXT, Recipe, Stage
 from mmras_stream.training.tuning import TuningCrops, freeze_statistics
 from mmras_stream.training.weights import first_network, write_weights
+from mmras_stream.training.words import WordLesson
 
 CHECKPOINT_EVERY_SECONDS = 60.0
 WARM_UP_STEPS = 100
@@ -59,6 +60,7 @@ class Trainer:
 
     Raises:
         CheckpointError: `start` is damaged or of another shape.
+        PluginError: a stage learns text, and its encoder is missing.
         DataError, SettingsError, VideoError: what the recipe names cannot be had.
     """
 
@@ -78,7 +80,11 @@ class Trainer:
         self._crops = TuningCrops(recipe, data) if recipe.reviewed else CropSource(recipe, data)
         self._start = start
         torch.manual_seed(recipe.seed)
-        network = first_network(recipe, start).to(self._device)
+        network = first_network(recipe, start)
+        self._lesson = WordLesson(recipe) if recipe.learns_words else None
+        if self._lesson is not None:
+            network = self._lesson.fitted(network)
+        network = network.to(self._device)
         self._network: CompactNetwork = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         self._before = copy.deepcopy(self._network).eval().requires_grad_(requires_grad=False)
         self._average = copy.deepcopy(self._network).requires_grad_(requires_grad=False)
@@ -158,10 +164,13 @@ class Trainer:
     def _enter(self, number: int) -> None:
         """Begin a stage: what it does not learn is frozen, its normalisation included."""
         self._stage_number, self._stage_step, self._stage_elapsed = number, 0, 0.0
-        learns, parts = self._stage.learns, self._network.outlier_parts
-        self._network.requires_grad_(learns != OUTLIERS).train(learns != OUTLIERS)
-        for part in parts:
-            part.requires_grad_(learns != CLASSES).train(learns != CLASSES)
+        learns = self._stage.learns
+        trunk, outlier = learns in (CLASSES, EVERYTHING), learns in (OUTLIERS, EVERYTHING)
+        self._network.requires_grad_(trunk).train(trunk)
+        for part in self._network.outlier_parts:
+            part.requires_grad_(outlier).train(outlier)
+        if self._network.text_head is not None:
+            self._network.text_head.requires_grad_(learns == TEXT)
         if self._stage.frozen_statistics:
             freeze_statistics(self._network)
         self._optimizer = self._new_optimizer()
@@ -216,6 +225,9 @@ class Trainer:
             self._device.type, self._precision, enabled=self._precision == torch.bfloat16
         ):
             output = self._network(pixels)
+        if stage.learns == TEXT:
+            assert self._lesson is not None
+            return self._lesson.loss(self._network, output.features, classes, outliers)
         # reviews alone label no class, and tune networks that know others
         groups = self._recipe.group_numbers if self._recipe.sources else ()
         if stage.learns == CLASSES:
@@ -273,6 +285,7 @@ class Trainer:
             self._average,
             self._recipe,
             start=self._start,
+            text=None if self._lesson is None else self._lesson.card,
             steps=self._step,
             minutes=self._elapsed / 60,
         )

@@ -33,13 +33,36 @@ def class_loss(
     Returns:
         The mean over the places that count; 0 where none does.
     """
-    known = (labels != IGNORE).sum().clamp(min=1)
     logs = F.log_softmax(output.class_scores.float(), 1)
-    sums = [logs[:, list(group)].logsumexp(1, keepdim=True) for group in groups]
-    return (
-        F.nll_loss(torch.cat([logs, *sums], 1), labels, ignore_index=IGNORE, reduction="sum")
-        / known
-    )
+    return _mean_entropy([logs, *_summed(logs, groups)], labels)
+
+
+def text_loss(
+    logits: Tensor,
+    strange: Tensor,
+    labels: Tensor,
+    outliers: Tensor,
+    groups: Sequence[Sequence[int]] = (),
+) -> Tensor:
+    """Cross-entropy of words, as in LSeg.  Li et al. 2022, arXiv 2201.03546.
+
+    Args:
+        logits: (N, K, h, w), logit_scale * cosine with the words for each class.
+        strange: (N, 1, h, w), the same with the words for what is strange; or (N, 0, h, w), which
+            leaves such places out.
+        labels: (N, h, w) int64, as for `class_loss`.
+        outliers: (N, h, w) 1 strange.
+        groups: As for `class_loss`.
+
+    Returns:
+        The mean over the places that count; 0 where none does.
+    """
+    logs = F.log_softmax(torch.cat([logits, strange], 1), 1)
+    parts = torch.tensor_split(logs, [logits.shape[1]], 1)
+    outcomes = [parts[0], *_summed(logs, groups), parts[1]]
+    if strange.shape[1]:
+        labels = torch.where(outliers > 0, logits.shape[1] + len(groups), labels)
+    return _mean_entropy(outcomes, labels)
 
 
 def outlier_loss(logits: Tensor, outliers: Tensor, weights: Tensor, how: Loss) -> Tensor:
@@ -108,6 +131,16 @@ def keep_loss(
         logits, chance, reduction="none"
     ) - F.binary_cross_entropy_with_logits(target, chance, reduction="none")
     return classes + (excess * held).sum() / held.sum().clamp(min=1)
+
+
+def _summed(logs: Tensor, groups: Sequence[Sequence[int]]) -> list[Tensor]:
+    return [logs[:, list(group)].logsumexp(1, keepdim=True) for group in groups]
+
+
+def _mean_entropy(outcomes: Sequence[Tensor], labels: Tensor) -> Tensor:
+    known = (labels != IGNORE).sum().clamp(min=1)
+    entropy = F.nll_loss(torch.cat(list(outcomes), 1), labels, ignore_index=IGNORE, reduction="sum")
+    return entropy / known
 
 
 def _dice(probability: Tensor, target: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 from mmras_stream.errors import SettingsError
 from mmras_stream.models.compact import CompactConfig
 
-CLASSES, OUTLIERS, EVERYTHING = "classes", "outliers", "everything"
+CLASSES, OUTLIERS, EVERYTHING, TEXT = "classes", "outliers", "everything", "text"
 
 IGNORED = "ignore"
 """Name for labels that say nothing."""
@@ -33,7 +33,8 @@ class Stage:
 
     name: str
     learns: str
-    """`classes`: all but the outlier head; `outliers`: that head alone; or `everything`."""
+    """`classes`: all but the outlier head; `outliers`: that head alone; `everything` but text; or
+    `text`: the projection onto words alone, after which every score is what it was."""
     minutes: float
     steps: int
     """The stage ends with whichever comes first."""
@@ -44,7 +45,8 @@ class Stage:
     """Leave the means and variances of batch normalisation as they are: few pictures move them."""
 
     def __post_init__(self) -> None:
-        check_known(self.learns, (CLASSES, OUTLIERS, EVERYTHING), f"stage {self.name!r}: learns")
+        learnt = (CLASSES, OUTLIERS, EVERYTHING, TEXT)
+        check_known(self.learns, learnt, f"stage {self.name!r}: learns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,20 @@ class Drawn:
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """Which words stages that learn `text` bring features to."""
+
+    encoder: str = "minilm"
+    """What `mmras_stream.models.encoders.load_encoder` takes."""
+    logit_scale: float = 20.0
+    """Factor that makes logits of cosines."""
+    words: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """For a class the words whose mean it is brought to; its own name where nothing is said."""
+    strange: tuple[str, ...] = ()
+    """The same for all that is strange; without any, strange places are left out."""
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """All of a training run."""
 
@@ -189,6 +205,7 @@ class Recipe:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Names for several classes together, as data sets of coarser labels know them."""
     reviewed: tuple[Reviewed, ...] = ()
+    text: Text = field(default_factory=Text)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -201,6 +218,16 @@ class Recipe:
         return tuple(
             tuple(self.classes.index(name) for name in names) for names in self.groups.values()
         )
+
+    @property
+    def learns_words(self) -> bool:
+        """Tell whether a stage teaches words."""
+        return any(stage.learns == TEXT for stage in self.stages)
+
+    @property
+    def keeps_scores(self) -> bool:
+        """Tell whether nothing is learnt that a score depends on."""
+        return all(stage.learns == TEXT for stage in self.stages)
 
     def label_number(self, name: str) -> int:
         """Return the number of a class, or of a group, which are counted after the classes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tomllib
 from dataclasses import fields
 from importlib.resources import files
@@ -21,6 +22,7 @@ from mmras_stream.training.recipe import (
     Schedule,
     Source,
     Stage,
+    Text,
     check_known,
 )
 
@@ -51,11 +53,11 @@ def load_recipe(name: str | Path) -> Recipe:
     shape = {**values.get("network", {}), "classes": classes}
     values["network"] = _section(CompactConfig, shape, "network")
     values["groups"] = {k: tuple(v) for k, v in values.get("groups", {}).items()}
-    for section in (Schedule, Augmentation, Outliers, Loss, Drawn):
+    for section in (Schedule, Augmentation, Outliers, Loss, Drawn, Text):
         key = section.__name__.lower()
         values[key] = _section(section, values.get(key, {}), key)
     recipe = _section(Recipe, values, "the recipe")
-    for name in (name for names in recipe.groups.values() for name in names):
+    for name in (*itertools.chain.from_iterable(recipe.groups.values()), *recipe.text.words):
         check_known(name, recipe.classes, "class")
     return recipe
 
@@ -68,7 +70,7 @@ def _read(name: str | Path) -> dict[str, Any]:  # Any: TOML values
     except OSError as error:
         raise SettingsError(
             f"no recipe {str(name)!r}: neither a file nor shipped with the library; "
-            "try 'embedded', 'staged' or 'tuning'"
+            "try 'embedded', 'staged', 'text' or 'tuning'"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{name} is not TOML: {error}") from error

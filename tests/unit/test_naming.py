@@ -95,7 +95,7 @@ def test_a_word_in_both_lists_is_not_known() -> None:
 
 def test_words_of_different_models_are_not_compared() -> None:
     other = text("cow", [[0, 1, 0]], space="two")
-    with pytest.raises(ValueError, match="different CLIP models"):
+    with pytest.raises(ValueError, match="different text encoders"):
         looks_known(torch.randn(3), INLIERS, other)
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from torch import Tensor
 
 from mmras_stream import pipeline
 from mmras_stream.model import Model
@@ -51,7 +52,10 @@ class FakeNamer:
 
     ordinary_from: int
 
-    def describe(self, frame: Frame, proposals: Sequence[Proposal]) -> tuple[Proposal, ...]:
+    def describe(
+        self, frame: Frame, proposals: Sequence[Proposal], features: Tensor
+    ) -> tuple[Proposal, ...]:
+        assert features.shape == (1, 8, 12)  # of this frame alone
         known = Guess("car", 0.9) if frame.index >= self.ordinary_from else None
         return tuple(replace(p, guesses=(Guess("cow", 0.5),), looks_known=known) for p in proposals)
 

@@ -12,10 +12,18 @@ import pytest
 import torch
 from torch import Tensor
 
+from letter_encoder import LetterEncoder
 from mmras_stream.errors import CheckpointError, SettingsError
+from mmras_stream.inference import text
 from mmras_stream.inference.naming import load_namers
 from mmras_stream.inference.preprocess import network_input
-from mmras_stream.inference.text import chosen_clip, clip_input
+from mmras_stream.inference.text import (
+    branch_used,
+    chosen_branch,
+    chosen_clip,
+    clip_input,
+    feature_branch,
+)
 from mmras_stream.models.clip import load_clip
 from mmras_stream.models.text import embed_words
 from mmras_stream.models.vocabulary import make_vocabulary
@@ -27,6 +35,7 @@ from mmras_stream.types import (
     NetworkTraits,
     PixelFormat,
     SegmentationOutput,
+    TextSpace,
 )
 from small_clip import MEAN, RESNET, STD, write_clip
 
@@ -210,7 +219,7 @@ def test_clip_sees_colours_as_it_was_trained_to(folder: Path) -> None:
 
 LOADERS: dict[str, Callable[[Settings], object]] = {
     "score": lambda settings: load_scorer({"mmras_aligned": 1.0}, settings, MASKS),
-    "namer": load_namers,
+    "namer": lambda settings: load_namers(settings, MASKS),
 }
 
 
@@ -276,3 +285,129 @@ def test_vectors_for_other_classes_are_refused(settings: Settings, tmp_path: Pat
     np.save(tmp_path / "text.npy", np.zeros((2, 24)))
     with pytest.raises(CheckpointError, match="has 2 rows, but there are 3 classes"):
         scores("mmras", with_text(settings, vectors=str(tmp_path / "text.npy")), MASKS)
+
+
+OWN = TextSpace(
+    "letters",
+    "letters",
+    torch.randn(12, 24, generator=SEED),
+    torch.nn.functional.normalize(torch.randn(3, 12, generator=SEED), dim=1),
+    20.0,
+)
+READING = replace(PIXELS, text=OWN)
+LOGITS = SegmentationOutput(OUTPUT.class_scores, OUTPUT.features)
+
+
+@pytest.fixture
+def reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No CLIP is on this machine, and the encoder of the network's own words is."""
+    monkeypatch.setattr(text, "is_here", lambda _name: False)
+    monkeypatch.setattr(text, "load_encoder", lambda _name: LetterEncoder())
+
+
+def own_text(vectors: Array) -> Array:
+    """Classify every place of the features by the nearest words, one at a time."""
+    shares = np.empty((2, 3, 3, 4))
+    for n, y, x in np.ndindex(2, 3, 4):
+        embedding = array(OWN.projection) @ array(OUTPUT.features)[n, :, y, x]
+        powers = np.exp(20 * vectors @ embedding / np.linalg.norm(embedding))
+        shares[n, :, y, x] = powers / powers.sum()
+    return enlarged(shares, 6, 9, align_corners=False)
+
+
+@pytest.mark.usefixtures("reader")
+@pytest.mark.parametrize("clip", ["auto", "none"])
+def test_mmras_aligned_blends_with_the_networks_own_words(settings: Settings, clip: str) -> None:
+    wanted = blended(softmax(array(OUTPUT.class_scores)), own_text(array(OWN.class_vectors)), None)
+    seen = scores("mmras_aligned", with_text(settings, clip=clip), READING, LOGITS)
+    np.testing.assert_allclose(seen, wanted, atol=2e-5)
+
+
+@pytest.mark.usefixtures("reader")
+def test_mmras_multiplies_the_networks_own_words_unnormalised(settings: Settings) -> None:
+    vectors = array(OWN.class_vectors) @ array(OWN.projection)
+    wanted = blended(softmax(array(OUTPUT.class_scores)), released(vectors), None)
+    seen = scores("mmras", with_text(settings, clip="auto"), READING, LOGITS)
+    np.testing.assert_allclose(seen, wanted, atol=2e-5)
+
+
+@pytest.mark.usefixtures("reader")
+def test_other_words_for_the_classes_are_embedded_by_the_same_encoder(
+    settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "words.txt").write_text("tarmac\nautomobile\nheaven\n")
+    (tmp_path / "one.txt").write_text("{}\n")
+    other = with_text(
+        settings,
+        clip="none",
+        classes=str(tmp_path / "words.txt"),
+        templates=str(tmp_path / "one.txt"),
+    )
+    vectors = array(LetterEncoder().encode_text(["tarmac", "automobile", "heaven"]))
+    wanted = blended(softmax(array(OUTPUT.class_scores)), own_text(vectors), None)
+    seen = scores("mmras_aligned", other, READING, LOGITS)
+    np.testing.assert_allclose(seen, wanted, atol=2e-5)
+
+
+@pytest.mark.usefixtures("reader")
+def test_an_encoder_that_the_network_was_not_taught_with_is_refused(settings: Settings) -> None:
+    strange = replace(PIXELS, text=replace(OWN, identity="another"))
+    asked = with_text(settings, clip="none", classes="cityscapes", obstacles="obstacles")
+    with pytest.raises(CheckpointError, match="taught the words of another letters than is inst"):
+        load_namers(replace(asked, text=replace(asked.text, name_things=True)), strange)
+
+
+@pytest.mark.parametrize(
+    ("clip", "here", "traits", "aligned", "released"),
+    [
+        ("auto", False, READING, "own", "own"),
+        ("auto", True, READING, "RN50", "own"),
+        ("auto", False, PIXELS, "RN50", "RN50"),
+        ("none", True, READING, "own", "own"),
+        ("ViT-B-32", False, READING, "ViT-B-32", "ViT-B-32"),
+    ],
+)
+def test_what_is_named_wins_then_clip_that_is_here_then_the_networks_own(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    clip: str,
+    here: bool,  # noqa: FBT001 - a parameter of the test
+    traits: NetworkTraits,
+    aligned: str,
+    released: str,
+) -> None:
+    monkeypatch.setattr(text, "is_here", lambda _name: here)
+    asked: list[str] = []
+
+    def note(name: str, **_: object) -> object:
+        asked.append(name)
+        raise CheckpointError("not needed to tell which")
+
+    monkeypatch.setattr(text, "load_clip", note)
+    chosen = with_text(settings, clip=clip)
+    for choose, wanted in ((chosen_branch, aligned), (feature_branch, released)):
+        if wanted == "own":
+            assert choose(chosen, traits) is OWN
+        else:
+            with pytest.raises(CheckpointError, match="not needed"):
+                choose(chosen, traits)
+            assert asked[-1] == wanted
+
+
+def test_a_network_that_knows_no_words_says_so(settings: Settings) -> None:
+    for score in ("mmras", "mmras_aligned"):
+        with pytest.raises(SettingsError, match="weights know no words; name a CLIP model"):
+            scores(score, with_text(settings, clip="none"), PIXELS)
+
+
+@pytest.mark.usefixtures("reader")
+def test_a_run_says_by_what_image_and_text_were_compared(settings: Settings, folder: Path) -> None:
+    own = with_text(settings, clip="auto")
+    assert branch_used(own, ["outlier", "mmras_aligned"], READING) == "letters in the weights"
+    assert branch_used(own, ["mmras"], READING) == "letters in the weights"
+    assert branch_used(own, ["outlier"], READING) == ""
+    named = replace(own, text=replace(own.text, name_things=True))
+    assert branch_used(named, ["outlier"], READING) == "letters in the weights"
+    assert branch_used(settings, ["mmras_aligned"], READING) == str(folder)
+    file = with_text(settings, vectors="some.npy")
+    assert branch_used(file, ["mmras"], READING) == ""
