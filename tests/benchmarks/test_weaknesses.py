@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,8 +21,8 @@ import torch
 
 from mmras_stream.model import Model, load_model
 from mmras_stream.settings import load
+from mmras_stream.synthetic.cutouts import OUTLIER
 from mmras_stream.training.data import Composition, CropSource
-from mmras_stream.training.outliers import OUTLIER
 from mmras_stream.training.recipe import Augmentation, Recipe
 from mmras_stream.training.recipe_file import load_recipe
 from mmras_stream.types import ColourMatrix, FrameBatch, PixelFormat
@@ -48,7 +49,8 @@ class Row:
 
 def still(recipe: Recipe) -> Recipe:
     """Return the recipe without weather, light or things: pictures as they are, scaled."""
-    none = {f.name: 0.0 for f in fields(Augmentation) if f.name != "width_range"}
+    names = [f.name for f in fields(Augmentation) if f.name != "width_range"]
+    none: dict[str, Any] = dict.fromkeys(names, 0.0)  # Any: mypy would take one for the range
     calm = replace(recipe.outliers, probability=0.0, inlier_probability=0.0)
     schedule = replace(recipe.schedule, crop_height=352, crop_width=640)
     style = Augmentation(width_range=(640, 641), **none)

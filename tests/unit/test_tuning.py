@@ -17,10 +17,10 @@ from mmras_stream.models.checkpoint import (
     save_weights,
 )
 from mmras_stream.models.compact import CompactConfig, CompactNetwork
+from mmras_stream.synthetic.cutouts import OUTLIER
 from mmras_stream.training.examples import load_examples
 from mmras_stream.training.loop import Trainer
 from mmras_stream.training.losses import keep_loss, outlier_loss
-from mmras_stream.training.outliers import OUTLIER
 from mmras_stream.training.recipe import Loss, Recipe, Reviewed
 from mmras_stream.training.recipe_file import load_recipe
 from mmras_stream.training.tuning import TuningCrops, tuned
