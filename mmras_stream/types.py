@@ -23,6 +23,9 @@ ScoreMap: TypeAlias = npt.NDArray[np.float32]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 """(height, width)."""
 
+Flow: TypeAlias = npt.NDArray[np.float32]
+"""(height, width, 2): by how many cells of the grid, in x and in y, each of its places moves."""
+
 
 class ColourMatrix(StrEnum):
     """How three planes become RGB; the names are FFmpeg's."""
@@ -112,6 +115,30 @@ class Frame:
     def width(self) -> int:
         """Pixels."""
         return int(self.planes[0].shape[1])
+
+
+class Cut(StrEnum):
+    """Why nothing leads from the frame before to this one."""
+
+    START = "the first frame"
+    SCENE = "another scene"
+    GAP = "a long time without frames"
+    BACKWARDS = "time that goes backwards"
+    SIZE = "another size of the picture"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Motion:
+    """How the picture moved since the frame before, on a grid that covers it edge to edge."""
+
+    backward: Flow | None = None
+    """Of each place now: where it was. None where motion is unknown."""
+    forward: Flow | None = None
+    """Of each place in the frame before: where it went."""
+    sure: Mask | None = None
+    """Places now whose way back and forth ends where it began: they were in sight before."""
+    cut: Cut | None = None
+    """None where the two frames belong together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -221,7 +248,7 @@ class Guess:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """One connected region of one frame that may be an anomaly."""
+    """A region of one frame that may be an anomaly: connected, unless its thing fell into parts."""
 
     frame_index: int
     pts: int
@@ -238,11 +265,37 @@ class Proposal:
     """Words for the thing, the likeliest first, where names were asked for."""
     looks_known: Guess | None = None
     """The ordinary thing it looks like so much that it is suppressed."""
+    on_road: float | None = None
+    """Share of the ground around its foot that is road, 0..1; None where that is unknown."""
+    overlap: float | None = None
+    """With the place where its thing was expected, as intersection over union on a coarse grid;
+    None at the first sight of a thing."""
 
     @property
     def is_suppressed(self) -> bool:
         """Tell whether it is kept for the record only, and is no find."""
         return self.looks_known is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One physical thing, from when it was first seen to when it was last seen."""
+
+    track_id: int
+    first_frame_index: int
+    last_frame_index: int
+    first_seconds: float
+    last_seconds: float
+    frames: int
+    """In which it was seen."""
+    peak_score: float
+    growth_per_second: float | None
+    """Of the logarithm of its side in the picture; above 0 it comes nearer, and the inverse is
+    the time to contact in seconds. None where it was seen for one instant."""
+    on_road: float | None
+    """Mean of `Proposal.on_road`."""
+    stability: float | None
+    """Mean of `Proposal.overlap`, 0..1."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -287,5 +340,7 @@ class RunReport:
     interrupted: bool = False
     suppressed: int = 0
     """Proposals of things that look ordinary, see `Proposal.looks_known`."""
+    track_summaries: tuple[Track, ...] = ()
+    """Of the things that `tracks` counts."""
     outputs: dict[str, str] = field(default_factory=dict)
     """Name of each output and its path, relative to the folder of the run."""

@@ -78,7 +78,9 @@ def evaluate(
     score: Score = None,
     tta: Tta = None,
     threshold: Threshold = None,
-    smoother: Annotated[str | None, typer.Option(help="Of a drive: ema, none or a plugin.")] = None,
+    smoother: Annotated[
+        str | None, typer.Option(help="Of a drive: flow, median, ema, none or a plugin.")
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

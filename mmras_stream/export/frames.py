@@ -10,6 +10,7 @@ import cv2
 from mmras_stream.atomic import partial_path, publish, reported
 from mmras_stream.export.coco_writer import CocoWriter, picture_name
 from mmras_stream.settings import RunContext
+from mmras_stream.tracks import TrackLog
 from mmras_stream.types import Frame, FrameResult, Moment, Proposal
 from mmras_stream.video.colour import to_rgb
 
@@ -43,8 +44,8 @@ class _Picture:
 class FramesExporter:
     """Keeps at most `frames_per_track` pictures of each thing, and `keyframes.coco.json`.
 
-    That file has the shape of `proposals.coco.json`, for the pictures that are there: the two
-    together are what a labelling tool imports. Candidates wait in memory as JPEG while their
+    That file has the shape of `proposals.coco.json`, for the pictures that are there; its tracks
+    tell of the whole drive. The two together are what a labelling tool imports. Candidates wait in memory as JPEG while their
     thing is in view.
     """
 
@@ -58,6 +59,7 @@ class FramesExporter:
         self._last_seen: dict[int, float] = {}
         self._waiting: dict[int, _Picture] = {}
         self._kept: dict[int, _Picture] = {}
+        self._tracks = TrackLog()
         self._length = 0
         self._closed = False
         with reported(self._folder):
@@ -69,6 +71,7 @@ class FramesExporter:
         self._length += 1
         chosen = False
         for proposal in result.finds:
+            self._tracks.add(result.frame.moment, proposal)
             chosen |= self._choose(proposal, result.frame)
         if chosen:
             self._waiting[result.frame.index] = _Picture(
@@ -88,7 +91,7 @@ class FramesExporter:
         writer = CocoWriter(self._context.folder / "keyframes.coco.json", self._context)
         for _, picture in sorted(self._kept.items()):
             writer.write(picture.moment, picture.proposals)
-        writer.close(length=self._length)
+        writer.close(length=self._length, tracks=self._tracks.tracks())
 
     def _choose(self, proposal: Proposal, frame: Frame) -> bool:
         """Decide whether this frame is one of the best of a thing, and make room for it."""

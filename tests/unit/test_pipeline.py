@@ -12,11 +12,14 @@ import pytest
 
 from mmras_stream import pipeline
 from mmras_stream.model import Model
-from mmras_stream.pipeline import Tally, run, stream
+from mmras_stream.pipeline import run
 from mmras_stream.prefetching import prefetch
-from mmras_stream.settings import OutputSettings, Settings, TemporalSettings
+from mmras_stream.registry import Kind
+from mmras_stream.settings import OutputSettings, ProposalSettings, Settings, TemporalSettings
+from mmras_stream.streaming import Tally, stream
+from mmras_stream.temporal.motion import NoMotion
 from mmras_stream.temporal.smoothing import NoSmoother
-from mmras_stream.temporal.tracker import OverlapTracker
+from mmras_stream.temporal.tracker import MotionTracker
 from mmras_stream.testing import FakeBackend, FakeDecoder, FakeExporter, FakeScorer
 from mmras_stream.types import Frame, FrameResult, Guess, Proposal
 
@@ -27,7 +30,8 @@ def process(
     decoder: FakeDecoder, backend: FakeBackend, scorer: FakeScorer | None = None
 ) -> list[FrameResult]:
     model = Model(backend, scorer or FakeScorer(), threshold=0.5)
-    with closing(stream(decoder, model, NoSmoother(SETTINGS), OverlapTracker(SETTINGS))) as results:
+    tracker = MotionTracker(SETTINGS, ProposalSettings(), threshold=0.5)
+    with closing(stream(decoder, model, NoSmoother(SETTINGS), tracker)) as results:
         return list(results)
 
 
@@ -119,10 +123,10 @@ def exporters(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeExporter]:
     made = {"sound": FakeExporter(), "full": FakeExporter(fails_at=3), "last": FakeExporter()}
     parts: dict[str, object] = {
         "pyav": lambda _path, _settings: FakeDecoder(count=12),
-        "none": NoSmoother,
         **{name: (lambda _context, fake=fake: fake) for name, fake in made.items()},
     }
-    monkeypatch.setattr(pipeline, "load", lambda _kind, name: parts[name])
+    silent = {Kind.SMOOTHER: NoSmoother, Kind.MOTION: NoMotion}
+    monkeypatch.setattr(pipeline, "load", lambda kind, name: silent.get(kind) or parts[name])
     return made
 
 
