@@ -1,4 +1,4 @@
-"""A made-up drive with known motion: an obstacle, a shaking camera that comes nearer, bad scores."""
+"""A made-up drive with known motion: a shaking camera nears an obstacle that is badly scored."""
 
 from __future__ import annotations
 

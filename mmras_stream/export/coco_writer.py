@@ -32,7 +32,8 @@ class CocoWriter:
     The file holds `info`, `videos`, `images`, `tracks`, `annotations` and `categories`. Images
     carry a dense `frame_id` for readers that index by it, and the `frame_index` of the source.
     `file_name` is relative to the folder that holds the folder of the drive. Tracks carry what
-    `Track` says of them and the last words of their proposals. Memory grows with the number of tracks only.
+    `Track` says of them and the last words of their proposals. Memory grows with the number of
+    tracks only.
     """
 
     def __init__(self, path: Path, context: RunContext) -> None:

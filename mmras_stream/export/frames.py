@@ -45,8 +45,8 @@ class FramesExporter:
     """Keeps at most `frames_per_track` pictures of each thing, and `keyframes.coco.json`.
 
     That file has the shape of `proposals.coco.json`, for the pictures that are there; its tracks
-    tell of the whole drive. The two together are what a labelling tool imports. Candidates wait in memory as JPEG while their
-    thing is in view.
+    tell of the whole drive. The two together are what a labelling tool imports. Candidates wait
+    in memory as JPEG while their thing is in view.
     """
 
     warnings: tuple[str, ...] = ()

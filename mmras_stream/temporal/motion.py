@@ -12,6 +12,10 @@ from mmras_stream.types import Flow, Mask
 _Grey = npt.NDArray[np.uint8]
 
 
+SMALLEST = 16
+"""Pixels of a side below which there is nothing to search in."""
+
+
 class DisMotion:
     """Finds dense motion by Dense Inverse Search (Kroeger et al. 2016, arXiv 1603.03590)."""
 
@@ -20,8 +24,10 @@ class DisMotion:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._dis.setFinestScale(1)
 
-    def flow(self, source: Tensor, target: Tensor) -> Flow:
+    def flow(self, source: Tensor, target: Tensor) -> Flow | None:
         """Return where each place went, smoothly where there is little to see."""
+        if min(source.shape) < SMALLEST:
+            return None
         found = self._dis.calc(_grey(source), _grey(target), None)  # type: ignore[call-overload]  # cv2's stub wants a buffer
         return np.asarray(found, np.float32)
 
@@ -34,7 +40,9 @@ class HomographyMotion:
     """
 
     def flow(self, source: Tensor, target: Tensor) -> Flow | None:
-        """Return where each place of the plane went; None if too few corners agree."""
+        """Return where each place of the plane went; None if too few of its corners agree."""
+        if min(source.shape) < SMALLEST:
+            return None
         start, goal = _grey(source), _grey(target)
         height, width = start.shape
         lower: _Grey = np.zeros((height, width), np.uint8)

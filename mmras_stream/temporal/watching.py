@@ -15,8 +15,8 @@ from mmras_stream.protocols import MotionEstimator
 from mmras_stream.temporal.warping import consistent
 from mmras_stream.types import Cut, Flow, Frame, Motion
 
-WIDEST = 160
-"""Columns that the picture which motion is found in has at most."""
+LONGEST = 160
+"""Pixels of the longer side of the picture in which motion is found, at most."""
 
 LONG_GAP_SECONDS = 2.0
 """Without frames, after which nothing is taken to belong together; three frames at least."""
@@ -36,7 +36,7 @@ DARK = 24
 """Of 255: level below which a picture without contrast shows nothing."""
 
 CONTRAST = 2.0
-"""Standard deviation of grey levels below which a picture has none."""
+"""Standard deviation of grey levels below which a picture has none, and is flat."""
 
 FROZEN_SECONDS = 1.0
 """For which the same picture is shown before the camera is taken to stand still."""
@@ -63,6 +63,8 @@ class _Before:
     seconds: float
     size: tuple[int, int]
     small: Tensor
+    is_flat: bool
+    """It shows nothing, whatever its brightness."""
     histogram: npt.NDArray[np.float32]
 
 
@@ -116,8 +118,7 @@ class MotionWatch:
 
     def _look(self, now: _Before, before: _Before | None) -> None:
         """Note what is odd about the picture itself."""
-        level, spread = _level(now.small)
-        if spread < CONTRAST and level < DARK:
+        if now.is_flat and float(now.small.float().mean()) < DARK:
             self._noted.count(BLACK, now.seconds)
         if before is None or not _same(before.small, now.small):
             self._still_since = None
@@ -139,6 +140,8 @@ class MotionWatch:
 
     def _moved(self, before: _Before, now: _Before) -> Motion:
         alike = float(np.minimum(before.histogram, now.histogram).sum()) >= ALIKE
+        if not alike and (before.is_flat or now.is_flat):
+            return Motion(cut=Cut.SCENE)
         backward, forward = self._flow(now, before), self._flow(before, now)
         if backward is None or forward is None:
             return Motion(cut=None if alike else Cut.SCENE)
@@ -158,7 +161,7 @@ class MotionWatch:
         return flow
 
 
-BLACK = "black frame{s}, which show nothing"
+BLACK = "frame{s} without a picture, all black"
 REPEATED = "frame{s} that repeat the one before"
 RESIZED = "change{s} of the picture's size, where things and scores begin anew"
 BACKWARDS = "step{s} back in time, where things and scores begin anew"
@@ -173,17 +176,18 @@ def _remembered(frame: Frame) -> _Before:
     small = thumbnail(frame)
     counts = torch.bincount(small.flatten().long() // (256 // BINS), minlength=BINS)
     histogram = (counts.float() / small.numel()).cpu().numpy()
-    return _Before(frame.seconds, (frame.height, frame.width), small, histogram)
+    is_flat = float(small.float().std(correction=0)) < CONTRAST
+    return _Before(frame.seconds, (frame.height, frame.width), small, is_flat, histogram)
 
 
 def thumbnail(frame: Frame) -> Tensor:
-    """Return a small grey picture, at most `WIDEST` columns, uint8, where the frame lies.
+    """Return a small grey picture, at most `LONGEST` pixels long, uint8, where the frame lies.
 
     Each of its pixels is the mean of a square of the frame; less than a square at the right and
     at the bottom is left out.
     """
     luma = frame.planes[0]
-    step = -(-frame.width // WIDEST)
+    step = -(-max(frame.height, frame.width) // LONGEST)
     height, width = max(1, frame.height // step), max(1, frame.width // step)
     whole = luma[: height * step, : width * step]
     if luma.device.type == "cpu":
@@ -192,11 +196,6 @@ def thumbnail(frame: Frame) -> Tensor:
     else:  # not tested: no such device was at hand
         small = torch.nn.functional.avg_pool2d(whole[None].float(), step)[0].round()
     return (small.int() >> (frame.pixel_format.bits - 8)).to(torch.uint8)
-
-
-def _level(small: Tensor) -> tuple[float, float]:
-    spread, level = torch.std_mean(small.float(), correction=0)
-    return float(level), float(spread)
 
 
 def _same(before: Tensor, now: Tensor) -> bool:
