@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from mmras_stream.motion import Flow, Motion
 from mmras_stream.types import (
     AnomalyMap,
-    Flow,
     Frame,
     FrameBatch,
     FrameResult,
-    Motion,
     NetworkTraits,
     Proposal,
     SegmentationOutput,

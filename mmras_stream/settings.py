@@ -136,7 +136,7 @@ class TemporalSettings:
     motion: str = "dis"
     """Plugin name: how the motion of the picture is found; `dis` (dense), `homography` (of the
     road plane) or `none`."""
-    half_life_seconds: float = 0.1
+    half_life_seconds: float = 0.15
     """Time after which a past score has lost half its weight."""
     rise_half_life_seconds: float | None = None
     """Of `flow`: the same where the score rises; None takes `half_life_seconds`."""

@@ -9,20 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mmras_stream.model import Model
+from mmras_stream.motion import Motion
 from mmras_stream.prefetching import prefetch
 from mmras_stream.protocols import Decoder, Namer, Smoother, Tracker
 from mmras_stream.settings import ProposalSettings
 from mmras_stream.tracks import TrackLog
-from mmras_stream.types import (
-    AnomalyMap,
-    Frame,
-    FrameBatch,
-    FrameResult,
-    Mask,
-    Motion,
-    Proposal,
-    VideoInfo,
-)
+from mmras_stream.types import AnomalyMap, Frame, FrameBatch, FrameResult, Mask, Proposal, VideoInfo
 
 if TYPE_CHECKING:
     from mmras_stream.temporal.watching import MotionWatch

@@ -1,11 +1,32 @@
-"""Sum up the things of a drive from the proposals that show them."""
+"""Tracks, summed up from the proposals that show one thing."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
 
-from mmras_stream.types import Moment, Proposal, Track
+from mmras_stream.types import Moment, Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One physical thing, from when it was first seen to when it was last seen."""
+
+    track_id: int
+    first_frame_index: int
+    last_frame_index: int
+    first_seconds: float
+    last_seconds: float
+    frames: int
+    """In which it was seen."""
+    peak_score: float
+    growth_per_second: float | None
+    """Of the logarithm of its side in the picture; above 0 it comes nearer, and the inverse is
+    the time to contact in seconds. None where it was seen for one instant."""
+    on_road: float | None
+    """Mean of `Proposal.on_road`."""
+    stability: float | None
+    """Mean of `Proposal.overlap`, 0..1."""
 
 
 @dataclass(slots=True)

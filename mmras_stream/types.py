@@ -14,6 +14,8 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mmras_stream.tracks import Track
+
 Image: TypeAlias = npt.NDArray[np.uint8]
 """(height, width, 3), RGB, 0..255."""
 
@@ -22,9 +24,6 @@ ScoreMap: TypeAlias = npt.NDArray[np.float32]
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 """(height, width)."""
-
-Flow: TypeAlias = npt.NDArray[np.float32]
-"""(height, width, 2): by how many cells of the grid, in x and in y, each of its places moves."""
 
 
 class ColourMatrix(StrEnum):
@@ -115,30 +114,6 @@ class Frame:
     def width(self) -> int:
         """Pixels."""
         return int(self.planes[0].shape[1])
-
-
-class Cut(StrEnum):
-    """Why nothing leads from the frame before to this one."""
-
-    START = "the first frame"
-    SCENE = "another scene"
-    GAP = "a long time without frames"
-    BACKWARDS = "time that goes backwards"
-    SIZE = "another size of the picture"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Motion:
-    """How the picture moved since the frame before, on a grid that covers it edge to edge."""
-
-    backward: Flow | None = None
-    """Of each place now: where it was. None where motion is unknown."""
-    forward: Flow | None = None
-    """Of each place in the frame before: where it went."""
-    sure: Mask | None = None
-    """Places now whose way back and forth ends where it began: they were in sight before."""
-    cut: Cut | None = None
-    """None where the two frames belong together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -275,27 +250,6 @@ class Proposal:
     def is_suppressed(self) -> bool:
         """Tell whether it is kept for the record only, and is no find."""
         return self.looks_known is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Track:
-    """One physical thing, from when it was first seen to when it was last seen."""
-
-    track_id: int
-    first_frame_index: int
-    last_frame_index: int
-    first_seconds: float
-    last_seconds: float
-    frames: int
-    """In which it was seen."""
-    peak_score: float
-    growth_per_second: float | None
-    """Of the logarithm of its side in the picture; above 0 it comes nearer, and the inverse is
-    the time to contact in seconds. None where it was seen for one instant."""
-    on_road: float | None
-    """Mean of `Proposal.on_road`."""
-    stability: float | None
-    """Mean of `Proposal.overlap`, 0..1."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,9 +13,9 @@ from dataclasses import replace
 import numpy as np
 
 from mmras_stream import AnomalyMap, Frame, Settings, load_model
+from mmras_stream.motion import Motion
 from mmras_stream.pipeline import new_tracker, new_watch, open_decoder
 from mmras_stream.streaming import stream
-from mmras_stream.types import Motion
 
 
 class HighestSmoother:

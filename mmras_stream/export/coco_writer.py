@@ -17,7 +17,8 @@ from pycocotools import mask as mask_api
 from mmras_stream.atomic import partial_path, publish, reported
 from mmras_stream.errors import OutputError
 from mmras_stream.settings import RunContext
-from mmras_stream.types import Guess, Moment, Proposal, Track
+from mmras_stream.tracks import Track
+from mmras_stream.types import Guess, Moment, Proposal
 
 VIDEO_ID = 1
 CATEGORY = {"id": 1, "name": "anomaly", "supercategory": "obstacle"}

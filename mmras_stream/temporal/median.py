@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from mmras_stream.motion import Motion
 from mmras_stream.settings import TemporalSettings
 from mmras_stream.temporal.smoothing import carried
-from mmras_stream.types import AnomalyMap, Frame, Motion, ScoreMap
+from mmras_stream.types import AnomalyMap, Frame, ScoreMap
 
 HALF_LIVES = 2
 """For which a map takes part."""

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from mmras_stream.types import Flow, Mask
+from mmras_stream.motion import Flow
+from mmras_stream.types import Mask
 
 _Grey = npt.NDArray[np.uint8]
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from mmras_stream.motion import Motion
 from mmras_stream.settings import TemporalSettings
 from mmras_stream.temporal.warping import fitted, fitted_mask, warped
-from mmras_stream.types import AnomalyMap, Frame, Motion, ScoreMap
+from mmras_stream.types import AnomalyMap, Frame, ScoreMap
 
 
 class FlowSmoother:

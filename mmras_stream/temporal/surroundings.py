@@ -7,8 +7,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from mmras_stream.motion import Motion
 from mmras_stream.temporal.footprint import Footprint, Shift
-from mmras_stream.types import Motion
 
 CORE = -0.25
 """By this share of its length a place is cut at each side, so that nothing else is in it."""

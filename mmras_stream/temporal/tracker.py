@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from mmras_stream.motion import Motion
 from mmras_stream.regions.rle import union
 from mmras_stream.settings import ProposalSettings, TemporalSettings
 from mmras_stream.temporal.footprint import Footprint
 from mmras_stream.temporal.matching import Pair, lies_in, matched
 from mmras_stream.temporal.surroundings import Surroundings
 from mmras_stream.temporal.thing import Thing
-from mmras_stream.types import Frame, Motion, Proposal
+from mmras_stream.types import Frame, Proposal
 
 ROUNDING = 1e-6
 """Seconds by which sums of frame times may fall short."""

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mmras_stream.types import Flow, Mask, ScoreMap
+from mmras_stream.motion import Flow
+from mmras_stream.types import Mask, ScoreMap
 
 _Places = npt.NDArray[np.float32]
 
@@ -57,7 +58,9 @@ def _origins(
 ) -> tuple[_Places, _Places, Mask]:
     """Return the columns and rows where places were, and which of these lie in the picture."""
     height, width = backward.shape[:2]
-    x: _Places = backward[..., 0] + np.arange(width, dtype=np.float32)
-    y: _Places = backward[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+    columns: _Places = np.arange(width, dtype=np.float32)
+    rows: _Places = np.arange(height, dtype=np.float32)
+    x: _Places = backward[..., 0] + columns
+    y: _Places = backward[..., 1] + rows[:, np.newaxis]
     inside: Mask = (x > -1) & (y > -1) & (x < width) & (y < height)
     return x, y, inside

@@ -11,9 +11,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from mmras_stream.motion import Cut, Flow, Motion
 from mmras_stream.protocols import MotionEstimator
 from mmras_stream.temporal.warping import consistent
-from mmras_stream.types import Cut, Flow, Frame, Motion
+from mmras_stream.types import Frame
 
 LONGEST = 160
 """Pixels of the longer side of the picture in which motion is found, at most."""

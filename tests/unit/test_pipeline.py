@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mmras_stream import pipeline
 from mmras_stream.model import Model
+from mmras_stream.motion import Flow, Motion
 from mmras_stream.pipeline import run
 from mmras_stream.prefetching import prefetch
 from mmras_stream.registry import Kind
@@ -24,7 +25,7 @@ from mmras_stream.temporal.smoothing import NoSmoother
 from mmras_stream.temporal.tracker import MotionTracker, SeenThing
 from mmras_stream.temporal.watching import MotionWatch
 from mmras_stream.testing import FakeBackend, FakeDecoder, FakeExporter, FakeScorer
-from mmras_stream.types import AnomalyMap, Flow, Frame, FrameResult, Guess, Motion, Proposal
+from mmras_stream.types import AnomalyMap, Frame, FrameResult, Guess, Proposal
 
 SETTINGS = TemporalSettings(min_duration_seconds=0.0)
 MODEL = Model(FakeBackend(), FakeScorer(), threshold=0.5)

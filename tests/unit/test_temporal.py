@@ -12,13 +12,14 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score
 
+from mmras_stream.motion import Cut, Flow, Motion
 from mmras_stream.protocols import Smoother
 from mmras_stream.settings import TemporalSettings
 from mmras_stream.temporal.median import MedianSmoother
 from mmras_stream.temporal.motion import DisMotion
 from mmras_stream.temporal.smoothing import EmaSmoother, FlowSmoother, NoSmoother
 from mmras_stream.temporal.watching import MotionWatch
-from mmras_stream.types import AnomalyMap, Cut, Flow, Frame, Mask, Motion
+from mmras_stream.types import AnomalyMap, Frame, Mask
 from shaky_drive import GREY, Shot, shaky_drive
 
 Factory = Callable[[TemporalSettings], Smoother]

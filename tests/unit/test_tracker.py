@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from mmras_stream.motion import Cut, Flow, Motion
 from mmras_stream.regions.components import find_regions
 from mmras_stream.regions.rle import decode, encode
 from mmras_stream.settings import ProposalSettings, TemporalSettings
 from mmras_stream.temporal.motion import DisMotion
 from mmras_stream.temporal.tracker import MotionTracker, SeenThing
 from mmras_stream.temporal.watching import MotionWatch
-from mmras_stream.types import AnomalyMap, Cut, Flow, Frame, Mask, Motion, Proposal
+from mmras_stream.types import AnomalyMap, Frame, Mask, Proposal
 from shaky_drive import GREY, frame_of, texture
 
 Box = tuple[int, int, int, int]
