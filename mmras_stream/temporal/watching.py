@@ -30,6 +30,9 @@ ALIKE = 0.4
 """Share of the histogram that frames of one scene have in common, at least, where they are too far
 apart for `FLOWING` or motion is unknown."""
 
+TELLING = 0.5
+"""The same, below which motion between frames far apart is taken for unknown."""
+
 SOON_SECONDS = 0.25
 """Frames that are further apart may be of one scene and differ in every place."""
 
@@ -147,10 +150,14 @@ class MotionWatch:
         if backward is None or forward is None:
             return Motion(cut=None if alike else Cut.SCENE)
         sure = consistent(backward, forward)
-        is_late = now.seconds - before.seconds > SOON_SECONDS
-        if sure.mean() < FLOWING and not (is_late and alike):
+        share = float(sure.mean())
+        if now.seconds - before.seconds <= SOON_SECONDS:
+            is_known, is_cut = True, share < FLOWING
+        else:
+            is_known, is_cut = share >= TELLING, share < FLOWING and not alike
+        if is_cut:
             return Motion(cut=Cut.SCENE)
-        return Motion(backward, forward, sure)
+        return Motion(backward, forward, sure) if is_known else Motion()
 
     def _flow(self, source: _Before, target: _Before) -> Flow | None:
         if self._estimator is None:

@@ -65,9 +65,7 @@ def test_another_scene_is_a_cut_even_with_the_same_greys() -> None:
 
 def test_frames_far_apart_are_of_one_scene_though_nothing_matches() -> None:
     motions = followed(MotionWatch(DisMotion()), street(0), street(7), milliseconds=1000)
-    assert motions[1].cut is None
-    assert motions[1].sure is not None
-    assert motions[1].sure.mean() < 0.2
+    assert (motions[1].cut, motions[1].backward, motions[1].sure) == (None, None, None)
 
 
 def test_a_long_time_without_frames_is_a_cut_unless_all_are_far_apart() -> None:
