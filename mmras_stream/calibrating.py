@@ -12,12 +12,11 @@ import numpy.typing as npt
 
 from mmras_stream.errors import DataError
 from mmras_stream.model import Model
-from mmras_stream.pipeline import Tally, frame_seconds, open_decoder, results
-from mmras_stream.regions.components import find_regions
+from mmras_stream.pipeline import new_tracker, open_decoder, steady_frames
 from mmras_stream.scoring.calibration import Calibration, Rate, relevant
 from mmras_stream.settings import Settings
-from mmras_stream.temporal.tracker import OverlapTracker
-from mmras_stream.types import FrameResult, VideoInfo
+from mmras_stream.streaming import SteadyFrame, propose
+from mmras_stream.types import VideoInfo
 
 PROBED = 60
 """Frames of each drive that tell where thresholds may lie."""
@@ -68,20 +67,20 @@ def calibrate(
         DataError: there is no frame, or no threshold keeps the rate.
         VideoError: a drive cannot be decoded.
     """
-    blind = replace(model, threshold=float("inf"), new_namer=None)
     infos = [_info(drive, settings) for drive in drives]
-    trials = [_Trial(threshold) for threshold in _candidates(drives, infos, settings, blind)]
+    trials = [_Trial(threshold) for threshold in _candidates(drives, infos, settings, model)]
     total = sum(info.duration_seconds or 0.0 for info in infos)
     seconds, frames = 0.0, 0
     for drive, info in zip(drives, infos, strict=True):
-        tally = Tally(info)
-        for result in _followed(drive, info, settings, blind, trials):
-            tally.add(result)
+        first = last = None
+        for steady in _followed(drive, info, settings, model, trials):
+            last = steady.frame.seconds
+            first = last if first is None else first
+            frames += 1
             if observer is not None:
-                done = seconds + tally.media_seconds
-                observer(min(1.0, done / total) if total else 0.0, frames + tally.frames)
-        seconds += tally.media_seconds
-        frames += tally.frames
+                done = seconds + last - first
+                observer(min(1.0, done / total) if total else 0.0, frames)
+        seconds += 0.0 if first is None or last is None else last - first
     hours = seconds / 3600
     if hours <= 0:
         raise DataError("the drives last no time; give whole drives")
@@ -126,9 +125,9 @@ def _probed(
     every = None if length is None else max(length / PROBED, 1e-3)
     video = replace(settings.video, every_seconds=every, stride=1)
     scores = [np.empty(0, np.float32)]
-    with closing(results(drive, replace(settings, video=video), model=model)) as frames:
-        for result in frames:
-            values = result.anomaly_map.scores.ravel()
+    with closing(steady_frames(drive, replace(settings, video=video), model=model)) as frames:
+        for steady in frames:
+            values = steady.anomaly_map.scores.ravel()
             scores.append(values[:: max(1, values.size // KEPT_SCORES)])
     return np.concatenate(scores)
 
@@ -139,25 +138,18 @@ def _followed(
     settings: Settings,
     model: Model,
     trials: Sequence[_Trial],
-) -> Iterator[FrameResult]:
+) -> Iterator[SteadyFrame]:
     """Go through a drive with a tracker for each threshold, and count."""
-    step = frame_seconds(info, settings)
-    trackers = [OverlapTracker(settings.temporal, frame_seconds=step) for _ in trials]
-    things: list[set[int | None]] = [set() for _ in trials]
-    with closing(results(drive, settings, model=model)) as frames:
-        for result in frames:
+    trackers = [new_tracker(info, settings, threshold=trial.threshold) for trial in trials]
+    things: list[set[int]] = [set() for _ in trials]
+    with closing(steady_frames(drive, settings, model=model)) as frames:
+        for steady in frames:
             for trial, tracker, known in zip(trials, trackers, things, strict=True):
-                scores = result.anomaly_map.scores
-                trial.area += float((scores > trial.threshold).mean())
-                regions = find_regions(
-                    result.anomaly_map,
-                    pts=result.frame.pts,
-                    threshold=trial.threshold,
-                    min_area=settings.proposals.min_area,
-                )
-                believed = tracker.update(result.frame, regions)
-                known.update(proposal.track_id for proposal in believed)
-            yield result
+                trial.area += float((steady.anomaly_map.scores > trial.threshold).mean())
+                regions = propose(steady, threshold=trial.threshold, wanted=settings.proposals)
+                seen = tracker.update(steady.frame, regions, steady.motion)
+                known.update(one.track_id for one in seen if one.track_id is not None)
+            yield steady
     for trial, known in zip(trials, things, strict=True):
         trial.tracks += len(known)
 

@@ -19,8 +19,9 @@ from mmras_stream.scoring.ensemble import (
     load_scorer,
     shares_text,
 )
+from mmras_stream.scoring.road import road_class, road_masks
 from mmras_stream.settings import Settings
-from mmras_stream.types import AnomalyMap, FrameBatch, SegmentationOutput
+from mmras_stream.types import AnomalyMap, FrameBatch, Mask, SegmentationOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Model:
     """Average each score with that of the mirrored picture."""
     new_namer: Callable[[], Namer] | None = None
     """Makes what names the things of one drive, where that is asked for."""
+    road: int | None = None
+    """Number of the class that is the road, where the network knows it."""
 
     def predict(self, batch: FrameBatch) -> tuple[SegmentationOutput, ...]:
         """Look at a batch, and at its mirror image where that is asked for."""
@@ -59,6 +62,12 @@ class Model:
             for one, other in zip(plain, mirrored[0], strict=True)
         ]
 
+    def road_masks(
+        self, batch: FrameBatch, outputs: Sequence[SegmentationOutput]
+    ) -> Sequence[Mask | None]:
+        """Return where `predict` saw the road, for each frame; None where that is not known."""
+        return [None] * len(batch) if self.road is None else road_masks(outputs[0], self.road)
+
     def _views(self, batch: FrameBatch) -> tuple[FrameBatch, ...]:
         return (batch, batch.mirrored()) if self.flip else (batch,)
 
@@ -69,15 +78,23 @@ def load_model(settings: Settings) -> Model:
     Raises:
         PluginError: a plugin is unknown or broken, or a package that it needs is missing.
         CheckpointError: weights are missing or damaged.
-        SettingsError: the threshold is `auto` and the weights carry none, or words do not fit.
+        SettingsError: the threshold is `auto` and the weights carry none, words do not fit, or the
+            network does not know the road and it matters.
     """
     from mmras_stream.inference.naming import load_namers
     from mmras_stream.inference.text import branch_used
 
     load(Kind.SMOOTHER, settings.temporal.smoother)
+    load(Kind.MOTION, settings.temporal.motion)
     for name in settings.output.exporters:
         load(Kind.EXPORTER, name)
     backend: Backend = load(Kind.BACKEND, settings.model.name)(settings.model)
+    road = road_class(backend.traits.classes)
+    if road is None and settings.proposals.on_road is not None:
+        raise SettingsError(
+            "proposals.on_road needs a network with a class for the road; this one has "
+            f"{', '.join(backend.traits.classes) or 'no names of classes'}"
+        )
     shares = chosen_shares(settings.score.name, backend.traits)
     for name in shares:
         load(Kind.SCORER, name)
@@ -90,6 +107,7 @@ def load_model(settings: Settings) -> Model:
         text=branch_used(settings, shares, backend.traits),
         flip=settings.score.tta == "flip",
         new_namer=load_namers(settings, backend.traits),
+        road=road,
     )
 
 

@@ -1,63 +1,26 @@
-"""Carry frames from a decoder to the exporters: one generator, read from top to bottom."""
+"""Run a drive from its decoder to the exporters."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmras_stream.export.folder import drive_name, prepare_folder
 from mmras_stream.export.report import installed_versions, write_report
 from mmras_stream.model import Model, load_model
 from mmras_stream.pictures import are_pictures
-from mmras_stream.prefetching import prefetch
-from mmras_stream.protocols import Decoder, Exporter, Namer, Smoother, Tracker
+from mmras_stream.protocols import Decoder, Exporter, MotionEstimator, Smoother
 from mmras_stream.registry import Kind, load
 from mmras_stream.settings import RunContext, Settings, VideoSettings
-from mmras_stream.temporal.tracker import OverlapTracker
+from mmras_stream.streaming import SteadyFrame, Tally, steadied, stream
 from mmras_stream.types import FrameResult, RunReport, VideoInfo
 
-
-@dataclass(slots=True)
-class Tally:
-    """What a run has done so far."""
-
-    info: VideoInfo
-    frames: int = 0
-    proposals: int = 0
-    """Without those that were suppressed."""
-    suppressed: int = 0
-    first_seconds: float = 0.0
-    last_seconds: float = 0.0
-    track_ids: set[int] = field(default_factory=set)
-    stage_seconds: dict[str, float] = field(default_factory=dict)
-
-    def add(self, result: FrameResult) -> None:
-        """Count one frame."""
-        if self.frames == 0:
-            self.first_seconds = result.frame.seconds
-        self.last_seconds = result.frame.seconds
-        self.frames += 1
-        self.proposals += len(result.finds)
-        self.suppressed += len(result.proposals) - len(result.finds)
-        self.track_ids.update(p.track_id for p in result.finds if p.track_id is not None)
-
-    @property
-    def media_seconds(self) -> float:
-        """Time of the drive from the first frame looked at to the last."""
-        return self.last_seconds - self.first_seconds
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Add the wall time spent inside to a stage."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            spent = time.perf_counter() - began
-            self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + spent
+if TYPE_CHECKING:
+    from mmras_stream.temporal.tracker import MotionTracker
+    from mmras_stream.temporal.watching import MotionWatch
 
 
 Observer = Callable[[FrameResult, Tally], None]
@@ -114,7 +77,8 @@ def run(
         context = RunContext(decoder.info, folder, drive, settings)
         exporters = _exporters(context, stack)
         tally = Tally(decoder.info)
-        results = stack.enter_context(closing(_results(decoder, model, settings, tally)))
+        watch = new_watch(decoder.info, settings)
+        results = stack.enter_context(closing(_results(decoder, model, settings, tally, watch)))
         try:
             _export(results, exporters, tally, observer)
         except KeyboardInterrupt:
@@ -125,7 +89,7 @@ def run(
         context,
         model,
         tally,
-        warnings=(*decoder.warnings, *_export_warnings(exporters.values())),
+        warnings=(*decoder.warnings, *watch.warnings, *_export_warnings(exporters.values())),
         wall_seconds=time.perf_counter() - began,
         interrupted=interrupted,
     )
@@ -143,66 +107,66 @@ def results(
     settings = settings or Settings()
     model = model or load_model(settings)
     with closing(open_decoder(path, settings.video)) as decoder:
-        yield from _results(decoder, model, settings, Tally(decoder.info))
+        watch = new_watch(decoder.info, settings)
+        yield from _results(decoder, model, settings, Tally(decoder.info), watch)
 
 
-def stream(
-    decoder: Decoder,
-    model: Model,
-    smoother: Smoother,
-    tracker: Tracker,
-    *,
-    namer: Namer | None = None,
-    min_area: int | None = None,
-    decode_ahead: int = 4,
-    tally: Tally | None = None,
-) -> Generator[FrameResult, None, None]:
-    """Yield one result per frame, in presentation order.
+def steady_frames(
+    path: Path | str, settings: Settings, *, model: Model
+) -> Generator[SteadyFrame, None, None]:
+    """Yield each frame of a drive with its steady scores, and propose nothing.
 
-    Decoding runs ahead in its own thread by at most `decode_ahead` batches; everything else
-    happens in the caller's thread, so a stateful smoother or tracker needs no lock.
+    Close the generator to stop early; it owns a decoding thread.
     """
-    from mmras_stream.regions.components import find_regions
-
-    tally = tally or Tally(decoder.info)
-    with closing(prefetch(decoder, depth=decode_ahead)) as batches:
-        while True:
-            with tally.timed("decode"):
-                batch = next(batches, None)
-            if batch is None:
-                return
-            with tally.timed("network"):
-                outputs = model.predict(batch)
-            with tally.timed("score"):
-                raw_maps = model.score_maps(batch, outputs)
-            features = outputs[0].features
-            for frame, raw_map, seen in zip(batch, raw_maps, features, strict=True):
-                with tally.timed("smooth"):
-                    anomaly_map = smoother.update(frame, raw_map)
-                with tally.timed("propose"):
-                    regions = find_regions(
-                        anomaly_map, pts=frame.pts, threshold=model.threshold, min_area=min_area
-                    )
-                    proposals = tracker.update(frame, regions)
-                if namer is not None:
-                    with tally.timed("name"):
-                        proposals = namer.describe(frame, proposals, seen)
-                yield FrameResult(frame, raw_map, anomaly_map, proposals, model.threshold, seen)
+    with closing(open_decoder(path, settings.video)) as decoder:
+        yield from steadied(
+            decoder,
+            model,
+            _smoother(settings),
+            watch=new_watch(decoder.info, settings),
+            decode_ahead=settings.video.decode_ahead,
+        )
 
 
 def _results(
-    decoder: Decoder, model: Model, settings: Settings, tally: Tally
+    decoder: Decoder, model: Model, settings: Settings, tally: Tally, watch: MotionWatch
 ) -> Generator[FrameResult, None, None]:
-    smoother: Smoother = load(Kind.SMOOTHER, settings.temporal.smoother)(settings.temporal)
     yield from stream(
         decoder,
         model,
-        smoother,
-        OverlapTracker(settings.temporal, frame_seconds=frame_seconds(decoder.info, settings)),
+        _smoother(settings),
+        new_tracker(decoder.info, settings, threshold=model.threshold),
+        watch=watch,
         namer=None if model.new_namer is None else model.new_namer(),
-        min_area=settings.proposals.min_area,
+        wanted=settings.proposals,
+        look_back_seconds=settings.temporal.look_back_seconds,
         decode_ahead=settings.video.decode_ahead,
         tally=tally,
+    )
+
+
+def _smoother(settings: Settings) -> Smoother:
+    smoother: Smoother = load(Kind.SMOOTHER, settings.temporal.smoother)(settings.temporal)
+    return smoother
+
+
+def new_watch(info: VideoInfo, settings: Settings) -> MotionWatch:
+    """Make what finds the motion of a drive, by the estimator that the settings name."""
+    from mmras_stream.temporal.watching import MotionWatch
+
+    estimator: MotionEstimator = load(Kind.MOTION, settings.temporal.motion)()
+    return MotionWatch(estimator, frame_seconds=frame_seconds(info, settings))
+
+
+def new_tracker(info: VideoInfo, settings: Settings, *, threshold: float) -> MotionTracker:
+    """Make what follows the things of a drive that are above a threshold."""
+    from mmras_stream.temporal.tracker import MotionTracker
+
+    return MotionTracker(
+        settings.temporal,
+        settings.proposals,
+        threshold=threshold,
+        frame_seconds=frame_seconds(info, settings),
     )
 
 
@@ -249,7 +213,8 @@ def _report(
         video=context.info,
         frames=tally.frames,
         proposals=tally.proposals,
-        tracks=len(tally.track_ids),
+        tracks=len(tally.tracks),
+        track_summaries=tally.tracks.tracks(),
         media_seconds=tally.media_seconds,
         wall_seconds=wall_seconds,
         stage_seconds=tally.stage_seconds,

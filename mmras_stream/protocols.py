@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from mmras_stream.motion import Flow, Motion
 from mmras_stream.types import (
     AnomalyMap,
     Frame,
@@ -73,23 +74,64 @@ class Scorer(Protocol):
     def score(self, batch: FrameBatch, output: SegmentationOutput) -> Sequence[AnomalyMap]: ...
 
 
+class MotionEstimator(Protocol):
+    """Tells how a picture moved; one instance serves one video and keeps nothing between calls."""
+
+    def flow(self, source: Tensor, target: Tensor) -> Flow | None:
+        """Return where each place of `source` lies in `target`; None where that cannot be told.
+
+        Args:
+            source: (height, width) uint8, a small grey picture on the device of the decoder.
+            target: Of the same size.
+        """
+        ...
+
+
 class Smoother(Protocol):
     """Steadies anomaly maps over time; keeps state, so one instance serves one video."""
 
-    def update(self, frame: Frame, anomaly_map: AnomalyMap) -> AnomalyMap:
-        """Blend in the next frame's map and return the steady one."""
+    def update(self, frame: Frame, anomaly_map: AnomalyMap, motion: Motion) -> AnomalyMap:
+        """Blend in the next frame's map and return the steady one.
+
+        Args:
+            frame: The next one in time.
+            anomaly_map: Of the frame.
+            motion: Since the frame of the call before; at a cut the past does not count.
+        """
         ...
 
     def reset(self) -> None:
-        """Forget the past, as after a cut."""
+        """Forget the past."""
+        ...
+
+
+class Sighting(Protocol):
+    """One proposal of a thing that is followed."""
+
+    @property
+    def proposal(self) -> Proposal:
+        """As it was found, or joined from the parts of its thing."""
+        ...
+
+    @property
+    def track_id(self) -> int | None:
+        """Of its thing; None until the thing is believed, which may be frames later."""
         ...
 
 
 class Tracker(Protocol):
-    """Gives proposals the id of the physical thing they show; one instance serves one video."""
+    """Finds out which proposals show one physical thing; one instance serves one video."""
 
-    def update(self, frame: Frame, proposals: Sequence[Proposal]) -> tuple[Proposal, ...]:
-        """Return the proposals that are believed, each with its `track_id`."""
+    def update(
+        self, frame: Frame, proposals: Sequence[Proposal], motion: Motion
+    ) -> Sequence[Sighting]:
+        """Return what is seen of things that are believed or may be.
+
+        Args:
+            frame: The next one in time.
+            proposals: Of the frame, those too faint to begin a track among them.
+            motion: Since the frame of the call before.
+        """
         ...
 
 

@@ -135,21 +135,30 @@ class TextSettings:
 class TemporalSettings:
     """How scores and regions are followed over time."""
 
-    smoother: str = "ema"
-    half_life_seconds: float = 0.1
+    smoother: str = "flow"
+    """Plugin name: `flow` (follows the motion), `median` (too), `ema` or `none`."""
+    motion: str = "dis"
+    """Plugin name: how the motion of the picture is found; `dis` (dense), `homography` (of the
+    road plane) or `none`."""
+    half_life_seconds: float = 0.15
     """Time after which a past score has lost half its weight."""
+    rise_half_life_seconds: float | None = None
+    """Of `flow`: the same where the score rises; None takes `half_life_seconds`."""
     min_duration_seconds: float = 0.3
     """A thing must be seen this long before it is proposed."""
-    max_gap_seconds: float = 0.4
+    max_gap_seconds: float = 0.8
     """A thing unseen for longer gets a new id when it returns."""
+    look_back_seconds: float = 1.0
+    """Results are held back for so long, so that a thing is proposed on its first frames too."""
 
     def __post_init__(self) -> None:
-        if self.half_life_seconds <= 0:
-            raise SettingsError(
-                f"temporal.half_life_seconds must be above 0, got {self.half_life_seconds:g}"
-            )
+        for name in ("half_life_seconds", "rise_half_life_seconds"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise SettingsError(f"temporal.{name} must be above 0, got {value:g}")
         at_least("temporal.min_duration_seconds", self.min_duration_seconds, 0)
         at_least("temporal.max_gap_seconds", self.max_gap_seconds, 0)
+        at_least("temporal.look_back_seconds", self.look_back_seconds, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +169,29 @@ class ProposalSettings:
     """Score above which a place is strange; `auto` takes the one calibrated for the weights."""
     calibration: str | None = None
     """File of `mmras-stream calibrate`, whose threshold `auto` takes then."""
+    keep_share: float = 0.8
+    """Of the threshold: a thing that was above it is followed down to this share of it."""
     min_area: int | None = None
     """Frame pixels; None means four cells of the anomaly map."""
+    min_peak: float | None = None
+    """Score that a thing must reach once."""
+    on_road: float | None = None
+    """Share of the ground at a thing's foot that must be road, 0..1; needs a network that knows
+    the road."""
 
     def __post_init__(self) -> None:
+        within_0_and_1("proposals.keep_share", self.keep_share)
         at_least("proposals.min_area", self.min_area, 0)
+        if self.on_road is not None:
+            within_0_and_1("proposals.on_road", self.on_road)
+
+    def faint_threshold(self, threshold: float) -> float:
+        """Return the score down to which a thing is followed that was above a threshold.
+
+        >>> ProposalSettings().faint_threshold(0.5), ProposalSettings().faint_threshold(-0.5)
+        (0.4, -0.6)
+        """
+        return threshold - (1 - self.keep_share) * abs(threshold)
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,6 +149,8 @@ class FakeDecoder:
     fails_at: int | None = None
     """Index of the frame whose batch raises OSError."""
     seconds_per_frame: float = 0.001
+    moving: bool = False
+    """Brighten the ground from frame to frame, so that no picture repeats the one before."""
     decoded: int = 0
     closed: bool = False
     decoding: bool = False
@@ -172,6 +174,8 @@ class FakeDecoder:
 
     def _batch(self, index: tuple[int, ...]) -> FrameBatch:
         luma = torch.full((len(index), self.info.height, self.info.width), 16, dtype=torch.uint8)
+        if self.moving:
+            luma += torch.tensor([i % 8 for i in index], dtype=torch.uint8)[:, None, None]
         luma[:, 8:16, 16:32] = 235
         chroma = torch.full((len(index), 16, 24), 128, dtype=torch.uint8)
         limited = PixelFormat(ColourMatrix.BT601, full_range=False)

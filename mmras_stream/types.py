@@ -14,6 +14,8 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mmras_stream.tracks import Track
+
 Image: TypeAlias = npt.NDArray[np.uint8]
 """(height, width, 3), RGB, 0..255."""
 
@@ -239,7 +241,7 @@ class Guess:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """One connected region of one frame that may be an anomaly."""
+    """A region of one frame that may be an anomaly: connected, unless its thing fell into parts."""
 
     frame_index: int
     pts: int
@@ -256,6 +258,11 @@ class Proposal:
     """Words for the thing, the likeliest first, where names were asked for."""
     looks_known: Guess | None = None
     """The ordinary thing it looks like so much that it is suppressed."""
+    on_road: float | None = None
+    """Share of the ground around its foot that is road, 0..1; None where that is unknown."""
+    overlap: float | None = None
+    """With the place where its thing was expected, as intersection over union on a coarse grid;
+    None at the first sight of a thing."""
 
     @property
     def is_suppressed(self) -> bool:
@@ -309,5 +316,7 @@ class RunReport:
     """By what image and text were compared, as in `RN50:openai`; empty where they were not."""
     suppressed: int = 0
     """Proposals of things that look ordinary, see `Proposal.looks_known`."""
+    track_summaries: tuple[Track, ...] = ()
+    """Of the things that `tracks` counts."""
     outputs: dict[str, str] = field(default_factory=dict)
     """Name of each output and its path, relative to the folder of the run."""

@@ -1,4 +1,4 @@
-"""Steady the scores in a way of one's own: the median of the last five maps.
+"""Steady the scores in a way of one's own: the highest of the last five maps.
 
 Run: python samples/own_smoother.py samples/drive.mp4
 """
@@ -13,22 +13,24 @@ from dataclasses import replace
 import numpy as np
 
 from mmras_stream import AnomalyMap, Frame, Settings, load_model
-from mmras_stream.pipeline import open_decoder, stream
-from mmras_stream.temporal.tracker import OverlapTracker
+from mmras_stream.motion import Motion
+from mmras_stream.pipeline import new_tracker, new_watch, open_decoder
+from mmras_stream.streaming import stream
 
 
-class MedianSmoother:
+class HighestSmoother:
     """Fulfils `mmras_stream.protocols.Smoother`; an entry point would make it a plugin."""
 
     def __init__(self) -> None:
         self._past: deque[AnomalyMap] = deque(maxlen=5)
 
-    def update(self, frame: Frame, anomaly_map: AnomalyMap) -> AnomalyMap:
-        """Return the median of this map and up to four before it."""
+    def update(self, frame: Frame, anomaly_map: AnomalyMap, motion: Motion) -> AnomalyMap:
+        """Return the highest scores of this map and up to four before it."""
         del frame
+        if motion.cut is not None:
+            self.reset()
         self._past.append(anomaly_map)
-        scores = np.median([past.scores for past in self._past], axis=0).astype(np.float32)
-        return replace(anomaly_map, scores=scores)
+        return replace(anomaly_map, scores=np.max([past.scores for past in self._past], axis=0))
 
     def reset(self) -> None:
         """Forget the past."""
@@ -38,12 +40,13 @@ class MedianSmoother:
 def main(path: str) -> None:
     """Count the proposals under the own smoother."""
     settings = Settings()
-    model, tracker = load_model(settings), OverlapTracker(settings.temporal)
-    with (
-        closing(open_decoder(path, settings.video)) as decoder,
-        closing(stream(decoder, model, MedianSmoother(), tracker)) as frames,
-    ):
-        print(sum(len(result.proposals) for result in frames), "proposals")
+    model = load_model(settings)
+    with closing(open_decoder(path, settings.video)) as decoder:
+        tracker = new_tracker(decoder.info, settings, threshold=model.threshold)
+        watch = new_watch(decoder.info, settings)
+        frames = stream(decoder, model, HighestSmoother(), tracker, watch=watch)
+        with closing(frames):
+            print(sum(len(result.proposals) for result in frames), "proposals")
 
 
 if __name__ == "__main__":

@@ -90,11 +90,20 @@ def annotate(
     calibration: Annotated[
         str | None, typer.Option(help="Threshold from a file of `mmras-stream calibrate`.")
     ] = None,
-    smoother: Annotated[str | None, typer.Option(help="ema, none or a plugin.")] = None,
+    smoother: Annotated[
+        str | None, typer.Option(help="flow, median, ema, none or a plugin.")
+    ] = None,
+    motion: Annotated[str | None, typer.Option(help="dis, homography, none or a plugin.")] = None,
     half_life: Annotated[float | None, typer.Option(help="Of the smoothing, in seconds.")] = None,
     min_area: Annotated[int | None, typer.Option(help="Smallest proposal, frame pixels.")] = None,
     min_duration: Annotated[
         float | None, typer.Option(help="Seconds a thing must be seen to be proposed.")
+    ] = None,
+    min_peak: Annotated[
+        float | None, typer.Option(help="Score a thing must reach to be proposed.")
+    ] = None,
+    on_road: Annotated[
+        float | None, typer.Option(help="Share of road, 0..1, that must lie at a thing's foot.")
     ] = None,
     encoder: Annotated[str | None, typer.Option(help="Of the overlay, e.g. libx264.")] = None,
     exporters: Annotated[
@@ -146,9 +155,12 @@ def annotate(
             "threshold": threshold_value(threshold),
             "calibration": calibration,
             "min_area": min_area,
+            "min_peak": min_peak,
+            "on_road": on_road,
         },
         "temporal": {
             "smoother": smoother,
+            "motion": motion,
             "half_life_seconds": half_life,
             "min_duration_seconds": min_duration,
         },

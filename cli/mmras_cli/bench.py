@@ -47,7 +47,7 @@ def bench(
     threshold: Threshold = None,
     as_json: AsJson = False,
 ) -> None:
-    """Time decoding, the network and encoding alone, then a whole run, in one process."""
+    """Time decoding, network, motion and encoding alone, then a whole run, in one process."""
     from mmras_stream.evaluation.speed import measure
     from mmras_stream.settings import load
 
@@ -70,7 +70,12 @@ def bench(
     costs = measure(drive, settings)
     if as_json:
         print_json(
-            {**asdict(costs), "overhead": costs.overhead, "cpu_overhead": costs.cpu_overhead}
+            {
+                **asdict(costs),
+                "overhead": costs.overhead,
+                "cpu_overhead": costs.cpu_overhead,
+                "following": costs.following,
+            }
         )
         return
     typer.echo(f"{drive}: {costs.frames} frames of {costs.width}x{costs.height}")
@@ -79,5 +84,9 @@ def bench(
         cpu = 1000 * part.cpu_seconds / costs.frames
         rate = costs.frames / part.wall_seconds
         typer.echo(f"  {name:14} {per_frame:7.1f} ms  {cpu:7.1f} CPU ms  {rate:7.1f} frames/s")
+    for name in ("smooth", "propose", "track"):
+        per_frame = 1000 * costs.stages[name] / costs.frames
+        typer.echo(f"  {name:14} {per_frame:7.1f} ms within the whole run")
+    typer.echo(f"  motion, smoothing and tracking: {100 * costs.following:.1f} % of the whole run")
     typer.echo(f"  whole run / (decode + network + encode): {costs.overhead:.2f} of the time, ")
     typer.echo(f"  {costs.cpu_overhead:.2f} of the CPU time; peak memory {costs.peak_mib:.0f} MiB")

@@ -85,9 +85,12 @@ def evaluate(
     score: Score = None,
     tta: Tta = None,
     threshold: Threshold = None,
-    smoother: Annotated[str | None, typer.Option(help="Of a drive: ema, none or a plugin.")] = None,
+    smoother: Annotated[
+        str | None, typer.Option(help="Of a drive: flow, median, ema, none or a plugin.")
+    ] = None,
     smoothers: Annotated[
-        str | None, typer.Option(help="With --video: several on the same maps, as in ema,none.")
+        str | None,
+        typer.Option(help="With --video: several on the same maps, as in flow,none."),
     ] = None,
     overlap: Annotated[
         float, typer.Option(help="With --video: overlap from which a thing is found.")

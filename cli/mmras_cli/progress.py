@@ -22,8 +22,9 @@ from rich.progress import (
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from mmras_stream.pipeline import Observer, Tally
+    from mmras_stream.pipeline import Observer
     from mmras_stream.settings import Settings
+    from mmras_stream.streaming import Tally
     from mmras_stream.types import FrameResult, RunReport, VideoInfo
 
 
@@ -58,7 +59,7 @@ def drive_progress(drive: str, settings: Settings, *, quiet: bool) -> Iterator[O
                 rate=tally.frames / elapsed,
                 real_time=tally.media_seconds / elapsed,
                 proposals=tally.proposals,
-                things=len(tally.track_ids),
+                things=len(tally.tracks),
             )
 
         yield observe

@@ -20,6 +20,7 @@ from mmras_stream.evaluation.stability import ConsistencyMeter, Flow
 from mmras_stream.evaluation.temporal import TrackTally
 from mmras_stream.evaluation.tracks import tracking_metrics
 from mmras_stream.evaluation.variants import Variant
+from mmras_stream.streaming import SteadyFrame
 from mmras_stream.types import FrameResult, Mask, ScoreMap
 
 
@@ -59,7 +60,7 @@ class CourseRun:
         self._timeline: list[tuple[float, float]] = []
         self._expected: deque[Expected] = deque()
 
-    def add(self, raw: FrameResult, expected: Expected) -> Iterator[Seen]:
+    def add(self, raw: SteadyFrame, expected: Expected) -> Iterator[Seen]:
         """Take in the next frame, and yield those that are settled by it."""
         self._expected.append(expected)
         try:

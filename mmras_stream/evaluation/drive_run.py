@@ -19,7 +19,8 @@ from mmras_stream.evaluation.stability import BackwardFlow, ConsistencyMeter, fl
 from mmras_stream.evaluation.variants import UNSMOOTHED, Variant, drive_info, raw_frames
 from mmras_stream.model import Model
 from mmras_stream.settings import Settings
-from mmras_stream.types import FrameResult, Mask
+from mmras_stream.streaming import SteadyFrame
+from mmras_stream.types import Mask
 
 LEAST_TOLERANCE = 2
 """Frames by which a drive and its labels may differ in length, or 1 % if that is more."""
@@ -66,7 +67,7 @@ class DriveRun:
             for name in smoothers
         }
 
-    def add(self, raw: FrameResult, truth: FrameTruth) -> list[Seen]:
+    def add(self, raw: SteadyFrame, truth: FrameTruth) -> list[Seen]:
         """Measure the next frame and return what the first smoother has settled by it."""
         size = flow_size(raw.frame.height, raw.frame.width)
         labels = truth.labels
@@ -100,7 +101,7 @@ class DriveRun:
 
 def labelled_frames(
     drive: LabelledDrive, model: Model, settings: Settings, notes: list[str]
-) -> Generator[tuple[FrameResult, FrameTruth], None, None]:
+) -> Generator[tuple[SteadyFrame, FrameTruth], None, None]:
     """Yield every frame of a drive with its raw map, without proposals, and what is there.
 
     Args:

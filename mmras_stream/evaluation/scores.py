@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -29,6 +30,8 @@ from mmras_stream.types import (
     ScoreMap,
 )
 from mmras_stream.video.colour import to_rgb
+
+ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,8 +124,8 @@ def _scored_frames(
     )
 
 
-def told(frames: Iterator[FrameResult], drive: Path) -> Iterator[FrameResult]:
-    """Pass frames on, and name the drive whose scores are no numbers."""
+def told(frames: Iterator[ItemT], drive: Path) -> Iterator[ItemT]:
+    """Pass what is made of frames on, and name the drive whose scores are no numbers."""
     try:
         yield from frames
     except ValueError as error:  # what the regions of a map are refused with

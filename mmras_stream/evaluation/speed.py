@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from mmras_stream.errors import VideoError
 from mmras_stream.model import Model, load_model
-from mmras_stream.pipeline import open_decoder, run
+from mmras_stream.pipeline import new_watch, open_decoder, run
 from mmras_stream.settings import Settings
 from mmras_stream.types import FrameBatch
 from mmras_stream.video.writer import VideoWriter
@@ -43,7 +43,10 @@ class Costs:
     height: int
     width: int
     parts: dict[str, Cost]
-    """decode, network and encode, each alone, and the whole run with all outputs on."""
+    """decode, network, motion and encode, each alone, and the whole run with all outputs on."""
+    stages: dict[str, float]
+    """Wall seconds of each stage within the whole run; decoding and the search for motion run
+    beside the others, and count there only as far as they were waited for."""
     peak_mib: float
     """Resident memory of the process at its highest; 0 where the system does not say."""
 
@@ -56,6 +59,12 @@ class Costs:
     def cpu_overhead(self) -> float:
         """The same of CPU time; threads that wait without sleeping count."""
         return self._ratio(lambda cost: cost.cpu_seconds)
+
+    @property
+    def following(self) -> float:
+        """Share of the whole run that it takes to find motion, smooth and track."""
+        steps = self.parts["motion"].wall_seconds, self.stages["smooth"], self.stages["track"]
+        return sum(steps) / self.parts["whole run"].wall_seconds
 
     def _ratio(self, of: Callable[[Cost], float]) -> float:
         alone = sum(of(self.parts[name]) for name in ("decode", "network", "encode"))
@@ -78,6 +87,8 @@ def measure(path: Path, settings: Settings) -> Costs:
         for batch in batches[:WARM_UP]:
             model.backend.predict(batch)
         network, _ = _timed(lambda: _look(batches, model))
+        watch = new_watch(decoder.info, settings)
+        motion, _ = _timed(lambda: [watch.update(frame) for batch in batches for frame in batch])
         with TemporaryDirectory() as folder:
             overlay = Path(folder) / "encoded.mp4"
             pictures = [(to_yuv420(frame), frame.pts) for batch in batches for frame in batch]
@@ -87,7 +98,14 @@ def measure(path: Path, settings: Settings) -> Costs:
         frames=report.frames,
         height=batches[0].height,
         width=batches[0].width,
-        parts={"decode": decode, "network": network, "encode": encode, "whole run": whole},
+        parts={
+            "decode": decode,
+            "network": network,
+            "motion": motion,
+            "encode": encode,
+            "whole run": whole,
+        },
+        stages=report.stage_seconds,
         peak_mib=_peak_mib(),
     )
 

@@ -9,20 +9,20 @@ from pathlib import Path
 
 from mmras_stream.errors import SettingsError
 from mmras_stream.model import Model
-from mmras_stream.pipeline import frame_seconds, open_decoder, results
+from mmras_stream.pipeline import new_tracker, open_decoder, steady_frames
 from mmras_stream.protocols import Smoother
-from mmras_stream.regions.components import find_regions
 from mmras_stream.registry import Kind, load
 from mmras_stream.settings import Settings
-from mmras_stream.temporal.tracker import OverlapTracker
+from mmras_stream.streaming import SteadyFrame, named, propose
+from mmras_stream.temporal.looking_back import LookBack
 from mmras_stream.types import FrameResult, VideoInfo
 
 UNSMOOTHED = "none"
 """The smoother that returns raw maps."""
 
 
-def raw_frames(video: Path, model: Model, settings: Settings) -> Generator[FrameResult, None, None]:
-    """Yield every frame of a drive with its raw map, and propose nothing.
+def raw_frames(video: Path, model: Model, settings: Settings) -> Generator[SteadyFrame, None, None]:
+    """Yield every frame of a drive with its raw map and its motion, and propose nothing.
 
     Close the generator to stop early; it owns a decoding thread.
 
@@ -30,47 +30,44 @@ def raw_frames(video: Path, model: Model, settings: Settings) -> Generator[Frame
         ValueError: a score is not a number.
         VideoError: the drive cannot be decoded.
     """
-    blind = replace(model, threshold=float("inf"), new_namer=None)
     plain = replace(settings, temporal=replace(settings.temporal, smoother=UNSMOOTHED))
-    with closing(results(video, plain, model=blind)) as frames:
+    with closing(steady_frames(video, plain, model=model)) as frames:
         yield from frames
 
 
 class Variant:
-    """What follows the network in `pipeline.stream`, with a smoother of choice.
+    """What follows the network in `streaming.stream`, with a smoother of choice.
 
-    Several of them share the raw maps of one pass; one instance serves one drive. Results come in
-    the order of the frames, and may come later than these.
+    Several of them share the raw maps and the motion of one pass; one instance serves one drive.
+    Results come in the order of the frames, and may come later than these.
     """
 
     def __init__(self, smoother: str, settings: Settings, model: Model, info: VideoInfo) -> None:
-        temporal = replace(settings.temporal, smoother=smoother)
-        self._smoother: Smoother = load(Kind.SMOOTHER, smoother)(temporal)
-        self._tracker = OverlapTracker(temporal, frame_seconds=frame_seconds(info, settings))
+        own = replace(settings, temporal=replace(settings.temporal, smoother=smoother))
+        self._smoother: Smoother = load(Kind.SMOOTHER, smoother)(own.temporal)
+        self._tracker = new_tracker(info, own, threshold=model.threshold)
+        self._look_back = LookBack(seconds=own.temporal.look_back_seconds)
         self._namer = None if model.new_namer is None else model.new_namer()
         self._threshold = model.threshold
-        self._min_area = settings.proposals.min_area
+        self._wanted = own.proposals
 
-    def update(self, raw: FrameResult) -> Sequence[FrameResult]:
+    def update(self, raw: SteadyFrame) -> Sequence[FrameResult]:
         """Take the next of `raw_frames`; return what a run would say of the frames settled by it.
 
         Raises:
             ValueError: a score is not a number.
         """
-        frame = raw.frame
-        anomaly_map = self._smoother.update(frame, raw.raw_map)
-        regions = find_regions(
-            anomaly_map, pts=frame.pts, threshold=self._threshold, min_area=self._min_area
-        )
-        proposals = self._tracker.update(frame, regions)
-        if self._namer is not None:
-            assert raw.features is not None
-            proposals = self._namer.describe(frame, proposals, raw.features)
-        return (FrameResult(frame, raw.raw_map, anomaly_map, proposals, self._threshold),)
+        anomaly_map = self._smoother.update(raw.frame, raw.raw_map, raw.motion)
+        steady = replace(raw, anomaly_map=anomaly_map)
+        regions = propose(steady, threshold=self._threshold, wanted=self._wanted)
+        sightings = self._tracker.update(raw.frame, regions, raw.motion)
+        features = None if self._namer is None else raw.features
+        result = FrameResult(raw.frame, raw.raw_map, anomaly_map, (), self._threshold, features)
+        return [*named(self._look_back.add(result, sightings), self._namer)]
 
     def rest(self) -> Sequence[FrameResult]:
         """Return what is left to be said after the last frame."""
-        return ()
+        return [*named(self._look_back.rest(), self._namer)]
 
 
 def drive_info(video: Path, settings: Settings) -> VideoInfo:

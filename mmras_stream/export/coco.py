@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mmras_stream.export.coco_writer import CocoWriter
 from mmras_stream.settings import RunContext
+from mmras_stream.tracks import TrackLog
 from mmras_stream.types import FrameResult
 
 
@@ -14,12 +15,15 @@ class CocoExporter:
 
     def __init__(self, context: RunContext) -> None:
         self._writer = CocoWriter(context.folder / "proposals.coco.json", context)
+        self._tracks = TrackLog()
         self._length = 0
         self._closed = False
 
     def write(self, result: FrameResult) -> None:
         """Add the frame, if there is something on it."""
         self._length += 1
+        for proposal in result.proposals:
+            self._tracks.add(result.frame.moment, proposal)
         if result.proposals:
             self._writer.write(result.frame.moment, result.proposals)
 
@@ -27,4 +31,4 @@ class CocoExporter:
         """Finish the file and check that pycocotools reads it."""
         if not self._closed:
             self._closed = True
-            self._writer.close(length=self._length)
+            self._writer.close(length=self._length, tracks=self._tracks.tracks())

@@ -7,8 +7,9 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 
 from pycocotools import mask as mask_api
@@ -16,11 +17,14 @@ from pycocotools import mask as mask_api
 from mmras_stream.atomic import partial_path, publish, reported
 from mmras_stream.errors import OutputError
 from mmras_stream.settings import RunContext
+from mmras_stream.tracks import Track
 from mmras_stream.types import Guess, Moment, Proposal
 
 VIDEO_ID = 1
 CATEGORY = {"id": 1, "name": "anomaly", "supercategory": "obstacle"}
 BLOCK = 1 << 20
+DIGITS = 6
+"""After the point of a score."""
 
 
 class CocoWriter:
@@ -28,8 +32,9 @@ class CocoWriter:
 
     The file holds `info`, `videos`, `images`, `tracks`, `annotations` and `categories`. Images
     carry a dense `frame_id` for readers that index by it, and the `frame_index` of the source.
-    `file_name` is relative to the folder that holds the folder of the drive. Tracks carry the
-    last words of their proposals. Memory grows with the number of tracks only.
+    `file_name` is relative to the folder that holds the folder of the drive. Tracks carry what
+    `Track` says of them and the last words of their proposals. Memory grows with the number of
+    tracks only.
     """
 
     def __init__(self, path: Path, context: RunContext) -> None:
@@ -57,16 +62,17 @@ class CocoWriter:
             for proposal in proposals:
                 self._write_annotation(proposal)
 
-    def close(self, *, length: int) -> None:
+    def close(self, *, length: int, tracks: Iterable[Track]) -> None:
         """Add what is known only now, check that pycocotools reads the file, and name it.
 
         Args:
             length: Frames of the drive that were looked at.
+            tracks: Of the drive; those that no proposal was written of are left out.
         """
         if self._broken:
             return
         with self._writing():
-            self._finish(length)
+            self._finish(length, tracks)
             self._annotations.close()
             self._images.close()
             self._images_path.unlink()
@@ -114,7 +120,7 @@ class CocoWriter:
         words = self._tracks[proposal.track_id] = described(proposal)
         rle = {"size": list(proposal.rle.size), "counts": proposal.rle.counts}
         _check_mask(proposal, rle, self._annotation_count)
-        score = round(proposal.score, 6)
+        score = round(proposal.score, DIGITS)
         annotation = {
             "id": self._annotation_count,
             "image_id": self._image_count,
@@ -136,7 +142,7 @@ class CocoWriter:
         }
         self._annotations.write(_item(annotation, first=self._annotation_count == 1))
 
-    def _finish(self, length: int) -> None:
+    def _finish(self, length: int, tracks: Iterable[Track]) -> None:
         info = self._context.info
         video = {
             "id": VIDEO_ID,
@@ -149,15 +155,16 @@ class CocoWriter:
             "not_exhaustive_category_ids": [],
             "metadata": {"uri": info.uri, "sha256": _sha256(Path(info.uri))},
         }
-        tracks = [
-            {"id": track_id, "category_id": CATEGORY["id"], "video_id": VIDEO_ID, **words}
-            for track_id, words in sorted(self._tracks.items())
+        written = [
+            _track(track, self._tracks[track.track_id])
+            for track in tracks
+            if track.track_id in self._tracks
         ]
         self._annotations.write('\n],\n"images": [')
         self._images.seek(0)
         shutil.copyfileobj(self._images, self._annotations)
         self._annotations.write(f'\n],\n"videos": {json.dumps([video])},\n')
-        self._annotations.write(f'"tracks": {json.dumps(tracks)},\n')
+        self._annotations.write(f'"tracks": {json.dumps(written)},\n')
         self._annotations.write(f'"categories": {json.dumps([CATEGORY])},\n')
         self._annotations.write('"info": {"description": "anomaly proposals of mmras-stream"}}\n')
 
@@ -189,6 +196,19 @@ def described(proposal: Proposal) -> dict[str, str]:
     if proposal.looks_known is not None:
         words["looks_known"] = _guess(proposal.looks_known)
     return words
+
+
+def _track(track: Track, words: Mapping[str, str]) -> dict[str, object]:
+    """Return what a file says of a thing; what is not known is left out."""
+    facts = asdict(track)
+    track_id = facts.pop("track_id")
+    rounded = {
+        key: round(value, DIGITS) if isinstance(value, float) else value
+        for key, value in facts.items()
+        if value is not None
+    }
+    place = {"id": track_id, "category_id": CATEGORY["id"], "video_id": VIDEO_ID}
+    return {**place, **words, **rounded}
 
 
 def _guess(guess: Guess) -> str:

@@ -12,6 +12,7 @@ from mmras_stream.atomic import partial_path, publish, reported
 from mmras_stream.export.coco_writer import CocoWriter, picture_name
 from mmras_stream.export.key_frames import Candidate, KeyFrames, candidate
 from mmras_stream.settings import RunContext
+from mmras_stream.tracks import TrackLog
 from mmras_stream.types import Frame, FrameResult, Moment, Proposal
 from mmras_stream.video.colour import to_rgb
 
@@ -29,8 +30,9 @@ class FramesExporter:
     """Keeps at most `frames_per_track` pictures of each thing, and `keyframes.coco.json`.
 
     With `context_frames`, the frames before and after each of them are kept too. The file has the
-    shape of `proposals.coco.json`, for the pictures that are there: the two together are what a
-    labelling tool imports. Candidates wait in memory as JPEG while their thing is in view.
+    shape of `proposals.coco.json`, for the pictures that are there, and its tracks tell of the
+    whole drive: the two together are what a labelling tool imports. Candidates wait in memory as
+    JPEG while their thing is in view.
     """
 
     warnings: tuple[str, ...] = ()
@@ -47,6 +49,7 @@ class FramesExporter:
         self._folder = context.folder / "frames"
         self._waiting: dict[int, _Picture] = {}
         self._kept: dict[int, _Picture] = {}
+        self._tracks = TrackLog()
         self._length = 0
         self._closed = False
         with reported(self._folder):
@@ -78,12 +81,13 @@ class FramesExporter:
         writer = CocoWriter(self._context.folder / "keyframes.coco.json", self._context)
         for _, picture in sorted(self._kept.items()):
             writer.write(picture.moment, picture.proposals)
-        writer.close(length=self._length)
+        writer.close(length=self._length, tracks=self._tracks.tracks())
 
     def _is_chosen(self, result: FrameResult, position: int) -> bool:
         chosen = False
         for proposal in result.finds:
             assert proposal.track_id is not None
+            self._tracks.add(result.frame.moment, proposal)
             look = candidate(proposal, result.frame, position=position)
             chosen |= self._key_frames.offer(proposal.track_id, look)
         return chosen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
@@ -23,7 +24,12 @@ _REACH = 1
 
 
 def find_regions(
-    anomaly_map: AnomalyMap, *, pts: int, threshold: float, min_area: int | None = None
+    anomaly_map: AnomalyMap,
+    *,
+    pts: int,
+    threshold: float,
+    faint_threshold: float | None = None,
+    min_area: int | None = None,
 ) -> tuple[Proposal, ...]:
     """Return the 8-connected regions whose score is above a threshold, strangest first.
 
@@ -35,33 +41,44 @@ def find_regions(
         anomaly_map: Scores without NaN or infinity.
         pts: Of the frame.
         threshold: In units of the scores; a score equal to it is not above it.
+        faint_threshold: Regions above this one are returned too if they are nowhere above
+            `threshold`.
         min_area: Frame pixels that a mask has at least; None means four cells of the map.
 
     Raises:
         ValueError: a score is not a number.
     """
-    scores = anomaly_map.scores
-    peak = float(scores.max())
+    peak = float(anomaly_map.scores.max())
     if not math.isfinite(peak):
         raise ValueError(
             f"the anomaly map of frame {anomaly_map.frame_index} holds a score of {peak}; "
             "a scorer must give finite numbers"
         )
-    if peak <= threshold:
-        return ()
+    least = CELLS_OF_SMALLEST * anomaly_map.pixels_per_cell if min_area is None else min_area
+    found = list(_regions(anomaly_map, pts, threshold, math.inf, least))
+    if faint_threshold is not None and faint_threshold < threshold:
+        found += _regions(anomaly_map, pts, faint_threshold, threshold, least)
+    return tuple(sorted(found, key=lambda p: (-p.score, p.bbox_xywh[1], p.bbox_xywh[0])))
+
+
+def _regions(
+    anomaly_map: AnomalyMap, pts: int, threshold: float, highest: float, least: float
+) -> Iterator[Proposal]:
+    """Yield the regions above a threshold, of an area at least, whose peak is not too high."""
+    scores = anomaly_map.scores
+    if float(scores.max()) <= threshold:
+        return
     strange = (scores > threshold).view(np.uint8)
     _, labels, stats, _ = cast(
         "tuple[int, _Integers, _Integers, object]",
         cv2.connectedComponentsWithStats(strange, connectivity=8),
     )
-    least = CELLS_OF_SMALLEST * anomaly_map.pixels_per_cell if min_area is None else min_area
-    found: list[Proposal] = []
     for label in _large_enough(stats, least / anomaly_map.pixels_per_cell):
         component = _Component(label, tuple(stats[label, : cv2.CC_STAT_AREA].tolist()))
-        place = _cut(component, labels, anomaly_map, threshold)
+        peak = _peak(component, labels, scores)
+        place = _cut(component, labels, anomaly_map, threshold) if peak <= highest else None
         if place is not None and np.count_nonzero(place[0]) >= least:
-            found.append(_measured(component, place, labels, anomaly_map, pts=pts))
-    return tuple(sorted(found, key=lambda p: (-p.score, p.bbox_xywh[1], p.bbox_xywh[0])))
+            yield _measured(place, anomaly_map, pts=pts, peak=peak)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +112,16 @@ def _cut(
     return mask[top : top + height, left : left + width], left + before.start, top + above.start
 
 
-def _measured(
-    component: _Component,
-    place: tuple[Mask, int, int],
-    labels: _Integers,
-    anomaly_map: AnomalyMap,
-    *,
-    pts: int,
-) -> Proposal:
-    mask, left, top = place
+def _peak(component: _Component, labels: _Integers, scores: ScoreMap) -> float:
     x, y, w, h = component.cells_xywh
     cells = slice(y, y + h), slice(x, x + w)
+    return float(scores[cells][labels[cells] == component.label].max())
+
+
+def _measured(
+    place: tuple[Mask, int, int], anomaly_map: AnomalyMap, *, pts: int, peak: float
+) -> Proposal:
+    mask, left, top = place
     size = anomaly_map.frame_height, anomaly_map.frame_width
     return Proposal(
         frame_index=anomaly_map.frame_index,
@@ -113,7 +129,7 @@ def _measured(
         bbox_xywh=(left, top, mask.shape[1], mask.shape[0]),
         area=int(np.count_nonzero(mask)),
         rle=encode_crop(mask, top=top, left=left, size=size),
-        score=float(anomaly_map.scores[cells][labels[cells] == component.label].max()),
+        score=peak,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
@@ -54,6 +56,28 @@ def decode(rle: Rle) -> Mask:
     runs = _runs(rle.counts)
     inside = np.arange(runs.size) % 2 == 1
     return np.repeat(inside, runs).reshape(width, height).T
+
+
+def sample(rle: Rle, rows: npt.NDArray[np.integer], columns: npt.NDArray[np.integer]) -> Mask:
+    """Return the mask on a lattice, (rows, columns), without building the picture.
+
+    >>> sample(encode(np.eye(4, dtype=np.bool_)), np.array([1, 2]), np.array([1, 3])).tolist()
+    [[True, False], [False, False]]
+    """
+    ends = np.cumsum(_runs(rle.counts))
+    places = columns[None, :] * rle.size[0] + rows[:, None]
+    inside: Mask = np.searchsorted(ends, places, side="right") % 2 == 1
+    return inside
+
+
+def union(parts: Sequence[Rle]) -> Rle:
+    """Return the mask that holds all of the parts.
+
+    >>> union([Rle((1, 3), "012"), Rle((1, 3), "21")]) == encode(np.array([[1, 0, 1]], np.bool_))
+    True
+    """
+    coded = [{"size": list(part.size), "counts": part.counts} for part in parts]
+    return Rle(parts[0].size, coco_mask.merge(coded)["counts"].decode("ascii"))
 
 
 def _runs(counts: str) -> npt.NDArray[np.int64]:

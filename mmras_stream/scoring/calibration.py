@@ -17,7 +17,12 @@ from mmras_stream.types import ScoreMap
 
 FORMAT = "mmras-stream calibration 1"
 
-ELSEWHERE = {"model": ("weights", "device", "precision"), "score": ("name",)}
+ELSEWHERE = {
+    "model": ("weights", "device", "precision"),
+    "score": ("name",),
+    "temporal": ("look_back_seconds",),
+    "proposals": ("threshold", "calibration"),
+}
 """Settings that do not count, or that the hash of the weights and the score stand for."""
 
 
@@ -69,15 +74,14 @@ class Calibration:
 
 def relevant(settings: Settings) -> dict[str, dict[str, Any]]:  # Any: TOML values
     """Return the settings that shape scores and tracks."""
-    sections = {
+    return {
         name: {
             key: value
             for key, value in asdict(getattr(settings, name)).items()
             if key not in ELSEWHERE.get(name, ())
         }
-        for name in ("model", "score", "temporal")
+        for name in ("model", "score", "temporal", "proposals")
     }
-    return {**sections, "proposals": {"min_area": settings.proposals.min_area}}
 
 
 def _shown(value: object) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mmras_stream.model import load_model
 from mmras_stream.models.checkpoint import read_card, rewrite_card
-from mmras_stream.pipeline import results
+from mmras_stream.pipeline import steady_frames
 from mmras_stream.scoring.calibration import ScoreHistogram
 from mmras_stream.settings import ModelSettings, ProposalSettings, Settings, VideoSettings
 from mmras_stream.training.recipe import Recipe
@@ -47,15 +47,15 @@ def calibrate_weights(
         Each drive when it has been read.
     """
     model_settings = ModelSettings(weights=str(weights))
-    # the threshold is what is looked for: 1 lies above every score, so nothing is proposed
+    # the threshold is what is looked for: any will do
     settings = Settings(model=model_settings, proposals=ProposalSettings(threshold=1.0))
     model = load_model(settings)
     histogram = ScoreHistogram()
     for drive in drives:
         part = replace(settings, video=VideoSettings(start_seconds=drive.start_seconds))
-        with closing(results(drive.path, part, model=model)) as frames:
-            for result in frames:
-                histogram.add(result.anomaly_map.scores)
+        with closing(steady_frames(drive.path, part, model=model)) as frames:
+            for steady in frames:
+                histogram.add(steady.anomaly_map.scores)
         yield drive.path
     threshold = histogram.threshold(false_area)
     card = read_card(weights)

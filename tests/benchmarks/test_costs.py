@@ -31,6 +31,7 @@ def test_a_whole_run_costs_little_more_than_its_parts(footage: Path) -> None:
     costs = json.loads(done.stdout)
     print(json.dumps(costs, indent=2))
     assert costs["overhead"] <= 1.35
+    assert costs["following"] <= 0.15
     assert costs["frames"] / costs["parts"]["network"]["wall_seconds"] >= 12
 
 

@@ -50,7 +50,7 @@ class Row:
 def still(recipe: Recipe) -> Recipe:
     """Return the recipe without weather, light or things: pictures as they are, scaled."""
     names = [f.name for f in fields(Augmentation) if f.name != "width_range"]
-    none: dict[str, Any] = dict.fromkeys(names, 0.0)  # Any: mypy would take one for the range
+    none: dict[str, Any] = dict.fromkeys(names, 0.0)  # Any: as below
     calm = replace(recipe.outliers, probability=0.0, inlier_probability=0.0)
     schedule = replace(recipe.schedule, crop_height=352, crop_width=640)
     style = Augmentation(width_range=(640, 641), **none)
@@ -61,7 +61,8 @@ def variants(recipe: Recipe) -> Iterator[tuple[str, Recipe]]:
     plain = still(recipe)
     yield "nothing added", plain
     for name in MISLEADING:
-        yield name, replace(plain, augmentation=replace(plain.augmentation, **{name: 1.0}))
+        only: dict[str, Any] = {name: 1.0}  # Any: mypy would take it for the range of widths
+        yield name, replace(plain, augmentation=replace(plain.augmentation, **only))
     people = replace(plain.outliers, inlier_probability=1.0)
     yield "people and cars pasted", replace(plain, outliers=people)
     for name, heights in SIZES.items():

@@ -89,10 +89,29 @@ def test_words_stand_in_the_attributes_only_where_there_are_some(tmp_path: Path)
     ]
     last = {"name": "sofa", "names": "sofa 0.75", "looks_known": "car 0.88"}
     assert words == [{"name": "cow", "names": "cow 0.50; stag 0.25"}, {}, last]
-    assert values["tracks"] == [
+    kept = {"id", "category_id", "video_id", "name", "names", "looks_known"}
+    assert [{k: v for k, v in t.items() if k in kept} for t in values["tracks"]] == [
         {"id": 1, "category_id": 1, "video_id": 1, **last},
         {"id": 2, "category_id": 1, "video_id": 1},
     ]
+
+
+def test_tracks_say_when_and_how_a_thing_was_seen_and_nothing_unknown(tmp_path: Path) -> None:
+    export_all(CocoExporter, context_for(tmp_path / "drive"), made_drive())
+    first, second = loaded_coco(tmp_path / "drive" / "proposals.coco.json").dataset["tracks"]
+    assert first == {
+        "id": 1,
+        "category_id": 1,
+        "video_id": 1,
+        "first_frame_index": 10,
+        "last_frame_index": 59,
+        "first_seconds": round(10 * 1001 / 30000, 6),
+        "last_seconds": round(59 * 1001 / 30000, 6),
+        "frames": 50,
+        "peak_score": round(0.55 + 0.4 * 59 / 60, 6),
+        "growth_per_second": pytest.approx(0.35, abs=0.35),
+    }
+    assert (second["frames"], second["growth_per_second"]) == (20, 0)
 
 
 def test_what_is_suppressed_is_recorded_and_no_find(tmp_path: Path) -> None:

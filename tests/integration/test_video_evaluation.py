@@ -25,6 +25,7 @@ from mmras_stream.evaluation.video import evaluate_drives
 from mmras_stream.model import Model
 from mmras_stream.pipeline import results, run
 from mmras_stream.settings import OutputSettings, Settings, TemporalSettings
+from mmras_stream.streaming import SteadyFrame
 from mmras_stream.testing import FakeBackend
 from mmras_stream.types import AnomalyMap, FrameBatch, FrameResult
 from moving import HEIGHT, WIDTH, Shown, annotation, bright_model, write_drive, write_labels
@@ -99,7 +100,7 @@ class _Late(Variant):
         super().__init__(*arguments)
         self._held: list[FrameResult] = []
 
-    def update(self, raw: FrameResult) -> Sequence[FrameResult]:
+    def update(self, raw: SteadyFrame) -> Sequence[FrameResult]:
         self._held += super().update(raw)
         settled, self._held = self._held[:-3], self._held[-3:]
         return settled

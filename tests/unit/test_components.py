@@ -35,6 +35,15 @@ def test_a_calm_map_has_no_regions() -> None:
     assert _find(_map(["....", "...."])) == ()
 
 
+def test_faint_regions_are_found_beside_the_strong_and_not_around_them() -> None:
+    anomaly_map = _map(["..........", ".###...##.", ".###...##.", ".........."], high=0.45)
+    anomaly_map.scores[1:3, 2] = 0.9
+    found = find_regions(anomaly_map, pts=70, threshold=0.5, faint_threshold=0.4, min_area=1)
+    assert [p.score for p in found] == pytest.approx([0.9, 0.45])
+    assert found == (*_find(anomaly_map), found[1])
+    assert found[1].bbox_xywh[0] > 20
+
+
 def test_a_score_equal_to_the_threshold_is_not_above_it() -> None:
     assert _find(_map(["....", ".##."], high=0.5)) == ()
 

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -13,22 +14,29 @@ from torch import Tensor
 
 from mmras_stream import pipeline
 from mmras_stream.model import Model
-from mmras_stream.pipeline import Tally, run, stream
+from mmras_stream.motion import Flow, Motion
+from mmras_stream.pipeline import run
 from mmras_stream.prefetching import prefetch
-from mmras_stream.settings import OutputSettings, Settings, TemporalSettings
+from mmras_stream.registry import Kind
+from mmras_stream.settings import OutputSettings, ProposalSettings, Settings, TemporalSettings
+from mmras_stream.streaming import Tally, stream
+from mmras_stream.temporal.motion import NoMotion
 from mmras_stream.temporal.smoothing import NoSmoother
-from mmras_stream.temporal.tracker import OverlapTracker
+from mmras_stream.temporal.tracker import MotionTracker, SeenThing
+from mmras_stream.temporal.watching import MotionWatch
 from mmras_stream.testing import FakeBackend, FakeDecoder, FakeExporter, FakeScorer
-from mmras_stream.types import Frame, FrameResult, Guess, Proposal
+from mmras_stream.types import AnomalyMap, Frame, FrameResult, Guess, Proposal
 
 SETTINGS = TemporalSettings(min_duration_seconds=0.0)
+MODEL = Model(FakeBackend(), FakeScorer(), threshold=0.5)
 
 
 def process(
     decoder: FakeDecoder, backend: FakeBackend, scorer: FakeScorer | None = None
 ) -> list[FrameResult]:
     model = Model(backend, scorer or FakeScorer(), threshold=0.5)
-    with closing(stream(decoder, model, NoSmoother(SETTINGS), OverlapTracker(SETTINGS))) as results:
+    tracker = MotionTracker(SETTINGS, ProposalSettings(), threshold=0.5)
+    with closing(stream(decoder, model, NoSmoother(SETTINGS), tracker)) as results:
         return list(results)
 
 
@@ -112,6 +120,96 @@ def test_an_unbounded_queue_is_refused() -> None:
         next(prefetch(range(3), depth=0))
 
 
+@dataclass
+class FailingMotion:
+    """Gives up on the third frame."""
+
+    calls: int = 0
+
+    def flow(self, source: Tensor, target: Tensor) -> Flow | None:
+        del source, target
+        self.calls += 1
+        if self.calls > 2:  # two for each pair of frames
+            raise ArithmeticError("flow diverged")
+        return None
+
+
+class FailingSmoother(NoSmoother):
+    """Fails on frame 2."""
+
+    def update(self, frame: Frame, anomaly_map: AnomalyMap, motion: Motion) -> AnomalyMap:
+        if frame.index == 2:
+            raise ArithmeticError("average diverged")
+        return super().update(frame, anomaly_map, motion)
+
+
+class FailingTracker(MotionTracker):
+    """Fails on frame 2."""
+
+    def update(
+        self, frame: Frame, proposals: Sequence[Proposal], motion: Motion
+    ) -> tuple[SeenThing, ...]:
+        if frame.index == 2:
+            raise ArithmeticError("tracks diverged")
+        return super().update(frame, proposals, motion)
+
+
+def failing_stream(part: str) -> Generator[FrameResult, None, None]:
+    kind = FailingTracker if part == "tracks" else MotionTracker
+    watch = MotionWatch(FailingMotion() if part == "flow" else NoMotion())
+    return stream(
+        FakeDecoder(count=200, moving=True, batch_size=1),
+        MODEL,
+        (FailingSmoother if part == "average" else NoSmoother)(SETTINGS),
+        kind(SETTINGS, ProposalSettings(), threshold=0.5),
+        watch=watch,
+        look_back_seconds=5.0,
+    )
+
+
+@pytest.mark.parametrize("part", ["flow", "average", "tracks"])
+def test_a_failure_in_what_goes_over_time_surfaces_and_leaves_no_thread(part: str) -> None:
+    with (
+        closing(failing_stream(part)) as results,
+        pytest.raises(ArithmeticError, match=f"{part} diverged"),
+    ):
+        list(results)
+    assert not [thread for thread in threading.enumerate() if thread.name == "mmras-prefetch"]
+
+
+def test_frames_that_wait_are_not_lost_by_a_failure() -> None:
+    results = failing_stream("average")
+    indices = [next(results).frame.index, next(results).frame.index]
+    assert indices == [0, 1]
+    with pytest.raises(ArithmeticError, match="average diverged"):
+        next(results)
+
+
+def test_closing_a_stream_early_stops_everything() -> None:
+    decoder = FakeDecoder(count=1000, batch_size=1)
+    tracker = MotionTracker(SETTINGS, ProposalSettings(), threshold=0.5)
+    results = stream(decoder, MODEL, NoSmoother(SETTINGS), tracker)
+    next(results)
+    results.close()
+    assert decoder.decoded < 20
+
+
+def test_a_thing_is_proposed_on_the_frames_before_it_was_believed() -> None:
+    settings = TemporalSettings(min_duration_seconds=0.3)
+    at_once, later = (
+        stream(
+            FakeDecoder(count=20),
+            MODEL,
+            NoSmoother(settings),
+            MotionTracker(settings, ProposalSettings(), threshold=0.5, frame_seconds=0.04),
+            look_back_seconds=seconds,
+        )
+        for seconds in (0.0, 1.0)
+    )
+    assert [len(result.proposals) for result in at_once] == [0] * 7 + [1] * 13
+    assert [len(result.proposals) for result in later] == [1] * 20
+
+
 def test_a_scorer_that_drops_a_frame_is_caught() -> None:
     with pytest.raises(ValueError, match="shorter"):
         process(FakeDecoder(), FakeBackend(), FakeScorer(drops_last=True))
@@ -123,10 +221,10 @@ def exporters(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeExporter]:
     made = {"sound": FakeExporter(), "full": FakeExporter(fails_at=3), "last": FakeExporter()}
     parts: dict[str, object] = {
         "pyav": lambda _path, _settings: FakeDecoder(count=12),
-        "none": NoSmoother,
         **{name: (lambda _context, fake=fake: fake) for name, fake in made.items()},
     }
-    monkeypatch.setattr(pipeline, "load", lambda _kind, name: parts[name])
+    silent = {Kind.SMOOTHER: NoSmoother, Kind.MOTION: NoMotion}
+    monkeypatch.setattr(pipeline, "load", lambda kind, name: silent.get(kind) or parts[name])
     return made
 
 

@@ -1,133 +1,175 @@
+"""Scores are steadied over time, along the motion of the picture."""
+
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import average_precision_score
 
+from mmras_stream.motion import Cut, Flow, Motion
+from mmras_stream.protocols import Smoother
 from mmras_stream.settings import TemporalSettings
-from mmras_stream.temporal.smoothing import EmaSmoother, NoSmoother
-from mmras_stream.temporal.tracker import OverlapTracker
-from mmras_stream.types import (
-    AnomalyMap,
-    ColourMatrix,
-    Frame,
-    PixelFormat,
-    Proposal,
-    Rle,
-)
+from mmras_stream.temporal.median import MedianSmoother
+from mmras_stream.temporal.motion import DisMotion
+from mmras_stream.temporal.smoothing import EmaSmoother, FlowSmoother, NoSmoother
+from mmras_stream.temporal.watching import MotionWatch
+from mmras_stream.types import AnomalyMap, Frame, Mask
+from shaky_drive import GREY, Shot, shaky_drive
 
+Factory = Callable[[TemporalSettings], Smoother]
+
+UNKNOWN = Motion()
 PLANE = torch.zeros(4, 4, dtype=torch.uint8)
-GREY = PixelFormat(ColourMatrix.BT601, full_range=False)
+AVERAGES: list[Factory] = [EmaSmoother, FlowSmoother]
+ALL: list[Factory] = [*AVERAGES, MedianSmoother]
 
 
-def frame(index: int, milliseconds: int) -> Frame:
-    return Frame(index, milliseconds, Fraction(1, 1000), (PLANE, PLANE, PLANE), GREY)
+def frame(milliseconds: int) -> Frame:
+    return Frame(0, milliseconds, Fraction(1, 1000), (PLANE, PLANE, PLANE), GREY)
 
 
-def level(index: int, value: float) -> AnomalyMap:
-    return AnomalyMap(index, np.full((2, 2), value, np.float32), 4, 4)
+def level(value: float, size: int = 2) -> AnomalyMap:
+    return AnomalyMap(0, np.full((size, size), value, np.float32), 4, 4)
 
 
-def region(box: tuple[int, int, int, int], index: int = 0) -> Proposal:
-    return Proposal(index, index, box, box[2] * box[3], Rle((100, 100), "x"), 0.9)
-
-
-def test_a_flash_loses_half_its_weight_in_each_half_life() -> None:
-    smoother = EmaSmoother(TemporalSettings(half_life_seconds=0.1))
+@pytest.mark.parametrize("factory", AVERAGES)
+def test_a_flash_loses_half_its_weight_in_each_half_life(factory: Factory) -> None:
+    smoother = factory(TemporalSettings(half_life_seconds=0.1))
     values = [
-        float(smoother.update(frame(i, 100 * i), level(i, v)).scores[0, 0])
+        float(smoother.update(frame(100 * i), level(v), UNKNOWN).scores[0, 0])
         for i, v in enumerate([0.0, 1.0, 0.0, 0.0])
     ]
     assert values == pytest.approx([0, 0.5, 0.25, 0.125])
 
 
-def test_decay_follows_time_and_not_the_number_of_frames() -> None:
-    dense, sparse = (EmaSmoother(TemporalSettings(half_life_seconds=0.1)) for _ in range(2))
+@pytest.mark.parametrize("factory", AVERAGES)
+def test_decay_follows_time_and_not_the_number_of_frames(factory: Factory) -> None:
+    dense, sparse = (factory(TemporalSettings(half_life_seconds=0.1)) for _ in range(2))
     for smoother in (dense, sparse):
-        smoother.update(frame(0, 0), level(0, 1.0))
+        smoother.update(frame(0), level(1.0), UNKNOWN)
     for i in range(1, 11):
-        from_dense = dense.update(frame(i, 10 * i), level(i, 0.0)).scores[0, 0]
-    from_sparse = sparse.update(frame(10, 100), level(10, 0.0)).scores[0, 0]
+        from_dense = dense.update(frame(10 * i), level(0.0), UNKNOWN).scores[0, 0]
+    from_sparse = sparse.update(frame(100), level(0.0), UNKNOWN).scores[0, 0]
     assert from_dense == pytest.approx(from_sparse)
 
 
-def test_a_step_back_in_time_or_another_size_starts_afresh() -> None:
-    smoother = EmaSmoother(TemporalSettings())
-    smoother.update(frame(0, 1000), level(0, 1.0))
-    assert smoother.update(frame(1, 500), level(1, 0.0)).scores.max() == 0
-    other = AnomalyMap(2, np.ones((3, 3), np.float32), 4, 4)
-    assert smoother.update(frame(2, 600), other).scores.min() == 1
+def test_scores_can_rise_faster_than_they_fall() -> None:
+    settings = TemporalSettings(half_life_seconds=0.2, rise_half_life_seconds=0.1)
+    smoother = FlowSmoother(settings)
+    values = [
+        float(smoother.update(frame(200 * i), level(v), UNKNOWN).scores[0, 0])
+        for i, v in enumerate([0.0, 1.0, 0.0])
+    ]
+    assert values == pytest.approx([0, 0.75, 0.375])
 
 
-def test_reset_forgets_and_the_input_is_never_written() -> None:
-    smoother = EmaSmoother(TemporalSettings())
-    first, second = level(0, 1.0), level(1, 0.0)
-    smoother.update(frame(0, 0), first)
-    assert smoother.update(frame(1, 40), second).scores.max() > 0
-    assert second.scores.max() == 0
+@pytest.mark.parametrize("factory", ALL)
+def test_a_cut_a_step_back_in_time_or_another_size_starts_afresh(factory: Factory) -> None:
+    smoother = factory(TemporalSettings())
+    smoother.update(frame(1000), level(1.0), UNKNOWN)
+    assert smoother.update(frame(500), level(0.0), UNKNOWN).scores.max() == 0
+    assert smoother.update(frame(540), level(1.0, size=3), UNKNOWN).scores.min() == 1
+    scene = Motion(cut=Cut.SCENE)
+    assert smoother.update(frame(580), level(0.0, size=3), scene).scores.max() == 0
+
+
+@pytest.mark.parametrize("factory", ALL)
+def test_reset_forgets_and_the_input_is_never_written(factory: Factory) -> None:
+    smoother = factory(TemporalSettings())
+    first, second = level(1.0), level(0.0)
+    smoother.update(frame(0), first, UNKNOWN)
+    assert smoother.update(frame(40), second, UNKNOWN).scores.max() > 0
+    assert (first.scores.min(), second.scores.max()) == (1, 0)
     smoother.reset()
-    assert smoother.update(frame(2, 80), level(2, 0.0)).scores.max() == 0
+    assert smoother.update(frame(80), level(0.0), UNKNOWN).scores.max() == 0
 
 
 def test_no_smoothing_returns_the_map_itself() -> None:
-    given = level(0, 0.3)
-    assert NoSmoother(TemporalSettings()).update(frame(0, 0), given) is given
+    given = level(0.3)
+    assert NoSmoother(TemporalSettings()).update(frame(0), given, UNKNOWN) is given
 
 
-def test_a_thing_keeps_its_id_while_it_moves_and_grows() -> None:
-    tracker = OverlapTracker(TemporalSettings(min_duration_seconds=0.0))
-    ids = [
-        tracker.update(frame(i, 40 * i), [region((10 + 6 * i, 20 + 2 * i, 12 + i, 8 + i))])[
-            0
-        ].track_id
-        for i in range(12)
+def test_the_median_drops_a_flash_and_forgets_what_is_two_half_lives_old() -> None:
+    smoother = MedianSmoother(TemporalSettings(half_life_seconds=0.1))
+    flash = [0.0, 0.0, 1.0, 0.0, 0.0]
+    values = [
+        float(smoother.update(frame(40 * i), level(v), UNKNOWN).scores[0, 0])
+        for i, v in enumerate(flash)
     ]
-    assert ids == [1] * 12
+    assert values == [0, 0, 0, 0, 0]
+    assert smoother.update(frame(1000), level(1.0), UNKNOWN).scores[0, 0] == 1
 
 
-def test_two_things_keep_apart_and_a_third_gets_a_new_id() -> None:
-    tracker = OverlapTracker(TemporalSettings(min_duration_seconds=0.0))
-    boxes = [(10, 10, 10, 10), (60, 10, 10, 10)]
-    first = tracker.update(frame(0, 0), [region(box) for box in boxes])
-    swapped = tracker.update(frame(1, 40), [region(box) for box in reversed(boxes)])
-    assert [p.track_id for p in first] == [1, 2]
-    assert [p.track_id for p in swapped] == [2, 1]
-    third = tracker.update(frame(2, 80), [region((10, 80, 10, 10))])
-    assert [p.track_id for p in third] == [3]
+def moved_right(cells: float, *, hidden: slice = slice(0)) -> Motion:
+    """The whole picture moved; what is seen in some columns was out of sight before."""
+    backward: Flow = np.zeros((8, 16, 2), np.float32)
+    backward[..., 0] = -cells
+    sure: Mask = np.ones((8, 16), np.bool_)
+    sure[:, hidden] = False
+    return Motion(backward, -backward, sure)
 
 
-def test_a_thing_seen_too_briefly_is_withheld() -> None:
-    tracker = OverlapTracker(TemporalSettings(min_duration_seconds=0.2), frame_seconds=0.05)
-    counts = [len(tracker.update(frame(i, 50 * i), [region((10, 10, 10, 10))])) for i in range(6)]
-    assert counts == [0, 0, 0, 1, 1, 1]
+@pytest.mark.parametrize("factory", [FlowSmoother, MedianSmoother])
+def test_scores_go_along_with_the_picture_on_any_grid(factory: Factory) -> None:
+    smoother = factory(TemporalSettings(half_life_seconds=1e6))
+    before, now = (np.zeros((16, 32), np.float32) for _ in range(2))
+    before[6:10, 8:12] = 1
+    smoother.update(frame(0), AnomalyMap(0, before, 4, 4), UNKNOWN)
+    steady = smoother.update(frame(40), AnomalyMap(1, now, 4, 4), moved_right(3.0)).scores
+    expected = (1 if factory is FlowSmoother else 0.5) * np.roll(before, 6, axis=1)
+    assert steady == pytest.approx(expected, abs=1e-4)
 
 
-def test_flashes_add_up_only_to_the_time_they_were_seen() -> None:
-    tracker = OverlapTracker(TemporalSettings(min_duration_seconds=0.2), frame_seconds=0.05)
-    counts = [
-        len(tracker.update(frame(i, 50 * i), [region((10, 10, 10, 10))] if i % 3 == 0 else []))
-        for i in range(12)
+def test_what_was_hidden_starts_with_its_own_score() -> None:
+    smoother = FlowSmoother(TemporalSettings(half_life_seconds=1e6))
+    smoother.update(frame(0), AnomalyMap(0, np.ones((8, 16), np.float32), 4, 4), UNKNOWN)
+    motion = moved_right(0.0, hidden=slice(4, 8))
+    calm = AnomalyMap(1, np.zeros((8, 16), np.float32), 4, 4)
+    steady = smoother.update(frame(40), calm, motion).scores
+    assert steady[:, 4:8].max() == 0
+    assert steady[:, :4].min() > 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class Steadiness:
+    average_precision: float
+    consistency: float
+    """Mean overlap of the mask with that of the frame before, moved by the true motion."""
+
+
+def steadiness(factory: Factory, shots: Sequence[Shot], motions: Sequence[Motion]) -> Steadiness:
+    smoother = factory(TemporalSettings())
+    maps = [
+        smoother.update(shot.frame, shot.raw_map, motion).scores
+        for shot, motion in zip(shots, motions, strict=True)
     ]
-    assert [i for i, count in enumerate(counts) if count] == [9]
+    truth = np.stack([shot.gt_mask for shot in shots])
+    masks = [scores > 0.5 for scores in maps]
+    overlaps = []
+    for before, now, shot in zip(masks, masks[1:], shots[1:], strict=False):
+        moved = cv2.remap(before.astype(np.uint8), *shot.before, cv2.INTER_NEAREST) > 0
+        union = np.count_nonzero(moved | now)
+        overlaps.append(np.count_nonzero(moved & now) / union if union else 1.0)
+    precision = float(average_precision_score(truth.ravel(), np.stack(maps).ravel()))
+    return Steadiness(precision, float(np.mean(overlaps)))
 
 
-def test_one_sight_is_enough_where_frames_are_far_apart() -> None:
-    tracker = OverlapTracker(TemporalSettings(), frame_seconds=2.0)
-    ids = [
-        [p.track_id for p in tracker.update(frame(i, 2000 * i), [region((10, 10, 10, 10))])]
-        for i in range(3)
-    ]
-    assert ids == [[1], [1], [1]]
-
-
-def test_a_short_gap_keeps_the_id_and_a_long_one_does_not() -> None:
-    tracker = OverlapTracker(TemporalSettings(min_duration_seconds=0.0, max_gap_seconds=0.4))
-    box = (10, 10, 10, 10)
-    seen = {
-        time: tracker.update(frame(i, time), [region(box)] if shown else [])
-        for i, (time, shown) in enumerate([(0, 1), (200, 0), (350, 1), (800, 0), (900, 1)])
-    }
-    assert [p.track_id for p in seen[350]] == [1]
-    assert [p.track_id for p in seen[900]] == [2]
+def test_following_the_motion_finds_more_and_flickers_less() -> None:
+    shots = list(shaky_drive(40))
+    watch = MotionWatch(DisMotion())
+    motions = [watch.update(shot.frame) for shot in shots]
+    assert [motion.cut for motion in motions] == [Cut.START, *[None] * 39]
+    raw, ema, flow, median = (
+        steadiness(factory, shots, motions)
+        for factory in (NoSmoother, EmaSmoother, FlowSmoother, MedianSmoother)
+    )
+    assert ema.average_precision > raw.average_precision + 0.2
+    for along in (flow, median):
+        assert along.average_precision > ema.average_precision + 0.07
+        assert along.consistency > ema.consistency + 0.12
