@@ -52,7 +52,7 @@ def load_scorer(shares: Shares, settings: Settings, traits: NetworkTraits) -> Sc
 
 def default_shares(traits: NetworkTraits) -> Shares:
     """Return what the score `auto` stands for."""
-    return {"outlier": 0.95, "msp": 0.05} if traits.has_outlier_head else {"maxlogits": 1.0}
+    return {"pooled": 1.0} if traits.has_outlier_head else {"maxlogits": 1.0}
 
 
 def chosen_shares(text: str, traits: NetworkTraits) -> Shares:

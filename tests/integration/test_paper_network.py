@@ -107,7 +107,7 @@ def test_the_score_of_a_mirrored_drive_is_averaged_in(checkpoint: Path, tmp_path
         (["--alpha", "1.5"], "score.alpha must lie in 0..1, got 1.5"),
         (["--w", "-0.1"], "score.w must lie in 0..1, got -0.1"),
         (["--tta", "rotate"], "score.tta must be 'none' or 'flip', got 'rotate'"),
-        (["--score", "msp"], "calibrated for the score outlier=0.95,msp=0.05, not for msp"),
+        (["--score", "msp"], "calibrated for the score pooled, not for msp"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is_deleted(

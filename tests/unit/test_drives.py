@@ -66,5 +66,5 @@ def test_labels_speak_for_as_many_frames_as_they_say_or_list(tmp_path: Path) -> 
 def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
     broken = annotation(1, 7, LEFT, track_id=3) | {"segmentation": {"size": [2, 2], "counts": "04"}}
     truth = read_truth(labelled(tmp_path / "x.json", broken))
-    with pytest.raises(DataError, match=r"x.json: the mask of annotation 1 is 2x2, its picture"):
+    with pytest.raises(DataError, match=r"x.json: annotation 1 has a mask of 2x2, its picture"):
         truth.at(FRAME)
