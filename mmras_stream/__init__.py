@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mmras_stream.errors import MmrasError
+    from mmras_stream.export.report import RunReport
     from mmras_stream.model import Model, load_model
     from mmras_stream.pipeline import results, run
     from mmras_stream.settings import Settings
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
         Frame,
         FrameResult,
         Proposal,
-        RunReport,
         VideoInfo,
     )
 
@@ -38,6 +38,7 @@ __all__ = [
 
 _HOMES = {
     "MmrasError": ("errors", "MmrasError"),
+    "RunReport": ("export.report", "RunReport"),
     "Settings": ("settings", "Settings"),
     "load_settings": ("settings", "load"),
     "Model": ("model", "Model"),

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmras_stream.export.folder import drive_name, prepare_folder
-from mmras_stream.export.report import installed_versions, write_report
+from mmras_stream.export.report import RunReport, installed_versions, write_report
 from mmras_stream.model import Model, load_model
 from mmras_stream.pictures import are_pictures
 from mmras_stream.protocols import Decoder, Exporter, MotionEstimator, Smoother
 from mmras_stream.registry import Kind, load
 from mmras_stream.settings import RunContext, Settings, VideoSettings
 from mmras_stream.streaming import SteadyFrame, Tally, steadied, stream
-from mmras_stream.types import FrameResult, RunReport, VideoInfo
+from mmras_stream.types import FrameResult, VideoInfo
 
 if TYPE_CHECKING:
     from mmras_stream.temporal.tracker import MotionTracker

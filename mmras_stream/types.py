@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias
@@ -13,8 +13,6 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from mmras_stream.tracks import Track
 
 Image: TypeAlias = npt.NDArray[np.uint8]
 """(height, width, 3), RGB, 0..255."""
@@ -288,35 +286,3 @@ class FrameResult:
     def finds(self) -> tuple[Proposal, ...]:
         """Proposals that are not suppressed."""
         return tuple(p for p in self.proposals if not p.is_suppressed)
-
-
-@dataclass(frozen=True, slots=True)
-class RunReport:
-    """What a run did, enough to judge it and to replay it."""
-
-    video: VideoInfo
-    frames: int
-    proposals: int
-    """Without those that were suppressed."""
-    tracks: int
-    media_seconds: float
-    """Time of the drive from the first frame looked at to the last."""
-    wall_seconds: float
-    stage_seconds: dict[str, float]
-    """Wall seconds spent waiting for each stage; they add up to about `wall_seconds`."""
-    score: str
-    """Names and weights of the scores that were added up, as in `outlier=0.95,msp=0.05`."""
-    threshold: float
-    settings: dict[str, object]
-    versions: dict[str, str]
-    weights_sha256: str
-    warnings: tuple[str, ...] = ()
-    interrupted: bool = False
-    text: str = ""
-    """By what image and text were compared, as in `RN50:openai`; empty where they were not."""
-    suppressed: int = 0
-    """Proposals of things that look ordinary, see `Proposal.looks_known`."""
-    track_summaries: tuple[Track, ...] = ()
-    """Of the things that `tracks` counts."""
-    outputs: dict[str, str] = field(default_factory=dict)
-    """Name of each output and its path, relative to the folder of the run."""

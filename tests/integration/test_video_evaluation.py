@@ -1,5 +1,3 @@
-"""Whole drives, measured from decoding to the last figure."""
-
 from __future__ import annotations
 
 import json

@@ -10,8 +10,8 @@ import pytest
 
 from mmras_stream.errors import OutputError
 from mmras_stream.export.folder import drive_name, prepare_folder
-from mmras_stream.export.report import installed_versions, report_values, write_report
-from mmras_stream.types import RunReport, VideoInfo
+from mmras_stream.export.report import RunReport, installed_versions, report_values, write_report
+from mmras_stream.types import VideoInfo
 
 NASTY = [
     "",

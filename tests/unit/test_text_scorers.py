@@ -6,23 +6,16 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import open_clip
 import pytest
 import torch
-from torch import Tensor
 
-from letter_encoder import LetterEncoder
 from mmras_stream.errors import CheckpointError, SettingsError
-from mmras_stream.inference import text
 from mmras_stream.inference.naming import load_namers
 from mmras_stream.inference.preprocess import network_input
 from mmras_stream.inference.text import (
-    branch_used,
-    chosen_branch,
     chosen_clip,
     clip_input,
-    feature_branch,
 )
 from mmras_stream.models.clip import load_clip
 from mmras_stream.models.text import embed_words
@@ -32,25 +25,27 @@ from mmras_stream.settings import ModelSettings, ScoreSettings, Settings, TextSe
 from mmras_stream.types import (
     ColourMatrix,
     FrameBatch,
-    NetworkTraits,
     PixelFormat,
     SegmentationOutput,
-    TextSpace,
+)
+from slow_text_scores import (
+    ALPHA,
+    MASKS,
+    NAMES,
+    OUTPUT,
+    PIXELS,
+    Array,
+    W,
+    array,
+    batch,
+    blended,
+    enlarged,
+    released,
+    scores,
+    softmax,
+    with_text,
 )
 from small_clip import MEAN, RESNET, STD, write_clip
-
-Array = npt.NDArray[np.float64]
-
-NAMES = ("road", "car", "sky")
-MASKS = NetworkTraits(NAMES, predicts_masks=True, feature_channels=24)
-PIXELS = NetworkTraits(NAMES, has_outlier_head=True, feature_channels=24)
-ALPHA, W = 0.6, 0.7
-SEED = torch.Generator().manual_seed(0)
-OUTPUT = SegmentationOutput(
-    class_scores=2 * torch.rand(2, 3, 6, 9, generator=SEED),
-    features=torch.randn(2, 24, 3, 4, generator=SEED),
-    extra_masks=torch.rand(2, 1, 6, 9, generator=SEED),
-)
 
 
 @pytest.fixture(scope="module")
@@ -66,71 +61,6 @@ def settings(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
         score=ScoreSettings(alpha=ALPHA, w=W),
         text=TextSettings(clip=str(folder)),
     )
-
-
-def batch(height: int = 40, width: int = 64) -> FrameBatch:
-    generator = torch.Generator().manual_seed(1)
-    planes = [
-        torch.randint(0, 256, (2, height, width), generator=generator, dtype=torch.uint8)
-        for _ in range(3)
-    ]
-    rgb = PixelFormat(ColourMatrix.RGB, full_range=True)
-    return FrameBatch((3, 4), (0, 1), Fraction(1, 25), (planes[0], planes[1], planes[2]), rgb)
-
-
-def scores(
-    name: str, settings: Settings, traits: NetworkTraits, output: SegmentationOutput = OUTPUT
-) -> Array:
-    scorer = load_scorer({name: 1.0}, settings, traits)
-    return np.stack([one.scores for one in scorer.score(batch(), output)]).astype(np.float64)
-
-
-def with_text(settings: Settings, **changes: str | None) -> Settings:
-    return replace(settings, text=replace(settings.text, **changes))  # type: ignore[arg-type]  # texts all
-
-
-def array(tensor: Tensor) -> Array:
-    return tensor.double().numpy()
-
-
-def softmax(x: Array) -> Array:
-    powers = np.exp(x - x.max(1, keepdims=True))
-    return np.asarray(powers / powers.sum(1, keepdims=True))
-
-
-def enlarged(maps: Array, height: int, width: int, *, align_corners: bool) -> Array:
-    """Enlarge (N, K, h, w) place by place."""
-    result = np.empty((*maps.shape[:2], height, width))
-    for row in range(height):
-        for column in range(width):
-            y, x = (
-                at * (old - 1) / (new - 1) if align_corners else (at + 0.5) * old / new - 0.5
-                for at, old, new in ((row, maps.shape[2], height), (column, maps.shape[3], width))
-            )
-            result[:, :, row, column] = between(maps, max(y, 0.0), max(x, 0.0))
-    return result
-
-
-def between(maps: Array, y: float, x: float) -> Array:
-    top, left = int(y), int(x)
-    bottom, right = min(top + 1, maps.shape[2] - 1), min(left + 1, maps.shape[3] - 1)
-    down, across = y - top, x - left
-    above = (1 - across) * maps[:, :, top, left] + across * maps[:, :, top, right]
-    below = (1 - across) * maps[:, :, bottom, left] + across * maps[:, :, bottom, right]
-    return np.asarray((1 - down) * above + down * below)
-
-
-def blended(s: Array, t: Array, extras: Array | None) -> Array:
-    """The formula of MMRAS."""
-    highest, mixed = s.max(1), (ALPHA * s + (1 - ALPHA) * t).max(1)
-    if extras is not None:
-        highest, mixed = (np.maximum(m, extras.max(1)) for m in (highest, mixed))
-    return np.asarray(W * (1 - mixed) + (1 - W) * (1 - highest))
-
-
-def released(vectors: Array) -> Array:
-    products = np.einsum("nchw,kc->nkhw", array(OUTPUT.features), vectors)
-    return enlarged(products, 6, 9, align_corners=True)
 
 
 def test_mmras_multiplies_features_by_vectors_from_a_file(
@@ -285,129 +215,3 @@ def test_vectors_for_other_classes_are_refused(settings: Settings, tmp_path: Pat
     np.save(tmp_path / "text.npy", np.zeros((2, 24)))
     with pytest.raises(CheckpointError, match="has 2 rows, but there are 3 classes"):
         scores("mmras", with_text(settings, vectors=str(tmp_path / "text.npy")), MASKS)
-
-
-OWN = TextSpace(
-    "letters",
-    "letters",
-    torch.randn(12, 24, generator=SEED),
-    torch.nn.functional.normalize(torch.randn(3, 12, generator=SEED), dim=1),
-    20.0,
-)
-READING = replace(PIXELS, text=OWN)
-LOGITS = SegmentationOutput(OUTPUT.class_scores, OUTPUT.features)
-
-
-@pytest.fixture
-def reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No CLIP is on this machine, and the encoder of the network's own words is."""
-    monkeypatch.setattr(text, "is_here", lambda _name: False)
-    monkeypatch.setattr(text, "load_encoder", lambda _name: LetterEncoder())
-
-
-def own_text(vectors: Array) -> Array:
-    """Classify every place of the features by the nearest words, one at a time."""
-    shares = np.empty((2, 3, 3, 4))
-    for n, y, x in np.ndindex(2, 3, 4):
-        embedding = array(OWN.projection) @ array(OUTPUT.features)[n, :, y, x]
-        powers = np.exp(20 * vectors @ embedding / np.linalg.norm(embedding))
-        shares[n, :, y, x] = powers / powers.sum()
-    return enlarged(shares, 6, 9, align_corners=False)
-
-
-@pytest.mark.usefixtures("reader")
-@pytest.mark.parametrize("clip", ["auto", "none"])
-def test_mmras_aligned_blends_with_the_networks_own_words(settings: Settings, clip: str) -> None:
-    wanted = blended(softmax(array(OUTPUT.class_scores)), own_text(array(OWN.class_vectors)), None)
-    seen = scores("mmras_aligned", with_text(settings, clip=clip), READING, LOGITS)
-    np.testing.assert_allclose(seen, wanted, atol=2e-5)
-
-
-@pytest.mark.usefixtures("reader")
-def test_mmras_multiplies_the_networks_own_words_unnormalised(settings: Settings) -> None:
-    vectors = array(OWN.class_vectors) @ array(OWN.projection)
-    wanted = blended(softmax(array(OUTPUT.class_scores)), released(vectors), None)
-    seen = scores("mmras", with_text(settings, clip="auto"), READING, LOGITS)
-    np.testing.assert_allclose(seen, wanted, atol=2e-5)
-
-
-@pytest.mark.usefixtures("reader")
-def test_other_words_for_the_classes_are_embedded_by_the_same_encoder(
-    settings: Settings, tmp_path: Path
-) -> None:
-    (tmp_path / "words.txt").write_text("tarmac\nautomobile\nheaven\n")
-    (tmp_path / "one.txt").write_text("{}\n")
-    other = with_text(
-        settings,
-        clip="none",
-        classes=str(tmp_path / "words.txt"),
-        templates=str(tmp_path / "one.txt"),
-    )
-    vectors = array(LetterEncoder().encode_text(["tarmac", "automobile", "heaven"]))
-    wanted = blended(softmax(array(OUTPUT.class_scores)), own_text(vectors), None)
-    seen = scores("mmras_aligned", other, READING, LOGITS)
-    np.testing.assert_allclose(seen, wanted, atol=2e-5)
-
-
-@pytest.mark.usefixtures("reader")
-def test_an_encoder_that_the_network_was_not_taught_with_is_refused(settings: Settings) -> None:
-    strange = replace(PIXELS, text=replace(OWN, identity="another"))
-    asked = with_text(settings, clip="none", classes="cityscapes", obstacles="obstacles")
-    with pytest.raises(CheckpointError, match="taught the words of another letters than is inst"):
-        load_namers(replace(asked, text=replace(asked.text, name_things=True)), strange)
-
-
-@pytest.mark.parametrize(
-    ("clip", "here", "traits", "aligned", "released"),
-    [
-        ("auto", False, READING, "own", "own"),
-        ("auto", True, READING, "RN50", "own"),
-        ("auto", False, PIXELS, "RN50", "RN50"),
-        ("none", True, READING, "own", "own"),
-        ("ViT-B-32", False, READING, "ViT-B-32", "ViT-B-32"),
-    ],
-)
-def test_what_is_named_wins_then_clip_that_is_here_then_the_networks_own(
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-    clip: str,
-    here: bool,  # noqa: FBT001 - a parameter of the test
-    traits: NetworkTraits,
-    aligned: str,
-    released: str,
-) -> None:
-    monkeypatch.setattr(text, "is_here", lambda _name: here)
-    asked: list[str] = []
-
-    def note(name: str, **_: object) -> object:
-        asked.append(name)
-        raise CheckpointError("not needed to tell which")
-
-    monkeypatch.setattr(text, "load_clip", note)
-    chosen = with_text(settings, clip=clip)
-    for choose, wanted in ((chosen_branch, aligned), (feature_branch, released)):
-        if wanted == "own":
-            assert choose(chosen, traits) is OWN
-        else:
-            with pytest.raises(CheckpointError, match="not needed"):
-                choose(chosen, traits)
-            assert asked[-1] == wanted
-
-
-def test_a_network_that_knows_no_words_says_so(settings: Settings) -> None:
-    for score in ("mmras", "mmras_aligned"):
-        with pytest.raises(SettingsError, match="weights know no words; name a CLIP model"):
-            scores(score, with_text(settings, clip="none"), PIXELS)
-
-
-@pytest.mark.usefixtures("reader")
-def test_a_run_says_by_what_image_and_text_were_compared(settings: Settings, folder: Path) -> None:
-    own = with_text(settings, clip="auto")
-    assert branch_used(own, ["outlier", "mmras_aligned"], READING) == "letters in the weights"
-    assert branch_used(own, ["mmras"], READING) == "letters in the weights"
-    assert branch_used(own, ["outlier"], READING) == ""
-    named = replace(own, text=replace(own.text, name_things=True))
-    assert branch_used(named, ["outlier"], READING) == "letters in the weights"
-    assert branch_used(settings, ["mmras_aligned"], READING) == str(folder)
-    file = with_text(settings, vectors="some.npy")
-    assert branch_used(file, ["mmras"], READING) == ""
