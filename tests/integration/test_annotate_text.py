@@ -34,6 +34,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("MMRAS_STREAM_HOME", str(tmp_path / "home"))
     write_clip(Path("clip"), RESNET)
     Path("seven.txt").write_text("road\nlawn\nperson\ncar\nsign\nforest\nsky\n")
+    Path("classes.txt").write_text("\n".join(f"word {number}" for number in range(11)))
     Path("run.toml").write_text("[text]\nobstacles = 'strange.txt'\nknown = 'seven.txt'\n")
     Path("strange.txt").write_text("Kuh\nSofa\nBär\nboule de neige\nhay bale\n汽车\n")
 
@@ -71,7 +72,7 @@ def test_things_are_named_and_what_looks_ordinary_is_suppressed() -> None:
 
 def test_the_aligned_score_runs_on_the_embedded_network() -> None:
     aligned = ("--score", "mmras_aligned=3,outlier=1", "--threshold", 0.5, "--clip", "clip")
-    words = ("--classes", "seven.txt", "--config", "run.toml", "--suppress-known", 0)
+    words = ("--classes", "classes.txt", "--config", "run.toml", "--suppress-known", 0)
     annotate(SAMPLE, *PART, *aligned, *words, "--quiet")
     assert read("run.json")["score"] == "mmras_aligned=0.75,outlier=0.25"
     assert read("run.json")["frames"] == 10
@@ -99,7 +100,7 @@ def test_mmras_as_released_runs_on_the_published_network() -> None:
         (("--suppress-known", 85), "text.suppress_known must lie in 0..1, got 85"),
         (("--clip", "RN5O"), "no CLIP model called 'RN5O'; did you mean 'RN50'?"),
         (("--classes", "obstacle"), "no file obstacle; did you mean 'obstacles'?"),
-        (("--classes", "cityscapes"), "holds 19 words, but the network has 7 classes"),
+        (("--classes", "cityscapes"), "holds 19 words, but the network has 11 classes"),
         (("--templates", "none.txt"), "no file none.txt; give a text file with a template"),
         (("--score", "mmras"), "features, 64 wide, by text vectors, of which those of clip are 24"),
         (("--score", "mmras", "--text-vectors", "x.npy"), "no text vectors at x.npy"),
@@ -129,7 +130,7 @@ def test_damaged_weights_of_clip_are_told_before_anything_is_written() -> None:
         assert not Path("out").exists()
 
 
-def test_names_without_open_clip_say_what_to_install() -> None:
+def test_names_without_any_encoder_say_what_to_install() -> None:
     code = (
         "import sys; sys.modules.update(open_clip=None, torchvision=None, transformers=None)\n"
         "from mmras_cli.main import run\n"
@@ -140,18 +141,19 @@ def test_names_without_open_clip_say_what_to_install() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=False
     )
     assert result.returncode == 1
-    assert "pip install 'mmras-stream[clip]'" in result.stderr
+    assert "pip install 'mmras-stream[text]'" in result.stderr
     assert result.stderr.count("\n") == 1
     assert not Path("out").exists()
 
 
 def reading_weights(path: Path, encoder: str, identity: str, width: int) -> Path:
-    """Write the embedded weights with a random projection onto random words."""
+    """Write the embedded weights with a random projection onto random words, for their own."""
     network, card = load_network(weights_path("embedded"))
+    heads = {k: v for k, v in network.state_dict().items() if not k.startswith("text_head")}
     config = replace(card.config, text_width=width)
     torch.manual_seed(0)
     reading = CompactNetwork(config)
-    reading.load_state_dict(reading.state_dict() | network.state_dict())
+    reading.load_state_dict(reading.state_dict() | heads)
     assert reading.text_head is not None
     torch.nn.init.normal_(reading.text_head.class_vectors)
     words = {name: (name,) for name in config.classes}
