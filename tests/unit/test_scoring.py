@@ -96,13 +96,13 @@ def test_the_ends_of_the_blend_are_the_image_and_the_text() -> None:
 
 def test_an_ensemble_adds_up_its_members_by_their_shares() -> None:
     output = SegmentationOutput(CLASSES, FEATURES, OUTLIER)
-    seen = _scores("auto", PIXELS, output)
+    seen = _scores("outlier=0.95,msp=0.05", PIXELS, output)
     wanted = 0.95 * OUTLIER.sigmoid() + 0.05 * (1 - CLASSES.softmax(1).amax(1))
     np.testing.assert_allclose(np.stack(seen), wanted.numpy(), atol=1e-6)
 
 
 def test_what_auto_means_depends_on_the_network() -> None:
-    assert chosen_shares("auto", PIXELS) == {"outlier": 0.95, "msp": 0.05}
+    assert chosen_shares("auto", PIXELS) == {"pooled": 1.0}
     assert chosen_shares("auto", MASKS) == {"maxlogits": 1.0}
 
 
