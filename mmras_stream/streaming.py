@@ -194,7 +194,7 @@ def stream(
                 )
                 settled = look_back.add(result, sightings)
                 yield from _timed(named(settled, namer), tally, "name")
-        except Exception:
+        except Exception:  # whatever it was is raised again, after what was known before it
             yield from _timed(named(look_back.rest(), namer), tally, "name")
             raise
         yield from _timed(named(look_back.rest(), namer), tally, "name")

@@ -12,10 +12,14 @@ from mmras_stream.atomic import partial_path, publish, reported
 
 
 def filled(template: str, parts: Mapping[str, str]) -> str:
-    """Return a page of this folder with its parts filled in, and the style all pages share."""
-    folder = files("mmras_stream.evaluation")
-    text = (folder / template).read_text("utf-8")
-    return Template(text).substitute(parts, style=(folder / "page.css").read_text("utf-8"))
+    """Return `page.html` around the sections of a template of this folder, all filled in."""
+    page, sections, style = (_read(name) for name in ("page.html", template, "page.css"))
+    inner = Template(sections).substitute(parts)
+    return Template(page).substitute(parts, sections=inner, style=style)
+
+
+def _read(name: str) -> str:
+    return (files("mmras_stream.evaluation") / name).read_text("utf-8")
 
 
 def publish_page(text: str, path: Path) -> None:

@@ -62,7 +62,7 @@ def page(evaluation: Evaluation, values: Mapping[str, object], shown: Sequence[S
         ),
         "settings": pair_rows(flat(values["settings"])),
     }
-    return filled("page.html", parts)
+    return filled("picture_sections.html", parts)
 
 
 def _cards(evaluation: Evaluation) -> Iterable[str]:

@@ -87,7 +87,7 @@ def page(
         ),
         "settings": pair_rows(flat(values["settings"])),
     }
-    return filled("video_page.html", parts)
+    return filled("video_sections.html", parts)
 
 
 def _cards(evaluation: VideoEvaluation) -> Iterable[str]:

@@ -34,7 +34,7 @@ LARGEST_PAGE = 1 << 20
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP answers after which it is worth to ask again."""
 
-AGENT = "mmras-stream"
+USER_AGENT = "mmras-stream"
 
 Report = Callable[[int, int | None], None]
 """Called with the bytes here and the bytes in all, None where the server does not tell."""
@@ -148,7 +148,7 @@ def _continue(opener: OpenerDirector, url: str, partial: Partial, report: Report
 
 def _open(opener: OpenerDirector, url: str, partial: Partial) -> http.client.HTTPResponse | None:
     """Ask for what is missing; None where nothing is."""
-    request = Request(url, headers={"User-Agent": AGENT, "Accept-Encoding": "identity"})
+    request = Request(url, headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
     size, version = partial.size, partial.version
     if size and version:  # without one, nobody could tell whether the rest belongs to the beginning
         request.add_header("Range", f"bytes={size}-")

@@ -52,7 +52,7 @@ class PyAVDecoder:
             first = self._source.first
             self._stored_size = first.height, first.width
             self._upright, self._info = _describe(self._source, str(path))
-        except BaseException:
+        except BaseException:  # Ctrl-C too: nobody else holds the open file yet
             self.close()
             raise
         self._fresh = True

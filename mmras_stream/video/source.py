@@ -45,7 +45,7 @@ class Source:
             self.stream = video_stream(self.container, path)
             self._prepare()
             self._peeked = [self._first_frame()]
-        except BaseException:
+        except BaseException:  # Ctrl-C too: nobody else holds the open file yet
             self.close()
             raise
 
