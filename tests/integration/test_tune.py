@@ -73,6 +73,7 @@ def test_what_a_person_rejects_on_some_drives_is_not_proposed_on_others(
     before, after = (find(others, weights, THRESHOLD) for weights in ("embedded", str(tuned)))
     assert before.obstacles == len(others)
     assert after.obstacles == before.obstacles
+    assert after.obstacle_frames >= 0.85 * before.obstacle_frames
     assert after.false_tracks < before.false_tracks
 
 
