@@ -10,36 +10,15 @@ import typer
 
 from mmras_cli.console import (
     INTERRUPTED,
-    Alpha,
     AsJson,
-    Classes,
-    Clip,
-    Config,
-    Device,
-    EnsembleW,
-    Fast,
-    InputWidth,
-    ModelName,
-    NameThings,
-    Precision,
     Quiet,
-    Score,
-    ShortEdge,
-    SuppressKnown,
-    Templates,
-    TextVectors,
-    Threshold,
-    Tta,
     Verbose,
-    Weights,
     complain,
-    given,
-    model_options,
     print_json,
     reported,
     show_log,
-    threshold_value,
 )
+from mmras_cli.options import CHOICES, takes_settings
 
 if TYPE_CHECKING:
     from mmras_stream.export.report import RunReport
@@ -54,6 +33,7 @@ the best frames of each find, a timeline of scores, and run.json.
 
 
 @reported
+@takes_settings(*CHOICES)
 def annotate(
     drives: Annotated[
         list[str],
@@ -62,117 +42,13 @@ def annotate(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("out"),
     *,
     overwrite: Annotated[bool, typer.Option(help="Replace earlier results.")] = False,
-    config: Config = None,
-    start: Annotated[float | None, typer.Option(help="Seconds into the drive.")] = None,
-    end: Annotated[float | None, typer.Option(help="Seconds into the drive.")] = None,
-    every: Annotated[float | None, typer.Option(help="Look once in so many seconds.")] = None,
-    stride: Annotated[int | None, typer.Option(help="Look at each n-th frame.")] = None,
-    decoder: Annotated[str | None, typer.Option(help="auto, pyav, images or decord.")] = None,
-    model: ModelName = None,
-    weights: Weights = None,
-    device: Device = None,
-    precision: Precision = None,
-    input_width: InputWidth = None,
-    short_edge: ShortEdge = None,
-    fast: Fast = None,
-    score: Score = None,
-    alpha: Alpha = None,
-    w: EnsembleW = None,
-    tta: Tta = None,
-    clip: Clip = None,
-    classes: Classes = None,
-    text_vectors: TextVectors = None,
-    templates: Templates = None,
-    name_things: NameThings = None,
-    suppress_known: SuppressKnown = None,
-    batch_size: Annotated[int | None, typer.Option(help="Frames per network call.")] = None,
-    threshold: Threshold = None,
-    calibration: Annotated[
-        str | None, typer.Option(help="Threshold from a file of `mmras-stream calibrate`.")
-    ] = None,
-    smoother: Annotated[
-        str | None, typer.Option(help="flow, median, ema, none or a plugin.")
-    ] = None,
-    motion: Annotated[str | None, typer.Option(help="dis, homography, none or a plugin.")] = None,
-    half_life: Annotated[float | None, typer.Option(help="Of the smoothing, in seconds.")] = None,
-    min_area: Annotated[int | None, typer.Option(help="Smallest proposal, frame pixels.")] = None,
-    min_duration: Annotated[
-        float | None, typer.Option(help="Seconds a thing must be seen to be proposed.")
-    ] = None,
-    min_peak: Annotated[
-        float | None, typer.Option(help="Score a thing must reach to be proposed.")
-    ] = None,
-    on_road: Annotated[
-        float | None, typer.Option(help="Share of road, 0..1, that must lie at a thing's foot.")
-    ] = None,
-    encoder: Annotated[str | None, typer.Option(help="Of the overlay, e.g. libx264.")] = None,
-    exporters: Annotated[
-        str | None, typer.Option(help="Comma-separated: overlay,coco,frames,timeline.")
-    ] = None,
-    frames_per_track: Annotated[
-        int | None, typer.Option(help="Pictures kept for each thing found.")
-    ] = None,
-    context_frames: Annotated[
-        int | None, typer.Option(help="Frames kept before and after each of these.")
-    ] = None,
-    timeline: Annotated[str | None, typer.Option(help="parquet or csv.")] = None,
+    settings: Settings,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Find what is strange in drives; write an overlay to watch and proposals to label."""
-    from mmras_stream.settings import load
-
     show_log(verbose=verbose)
-    chosen: dict[str, dict[str, object]] = {
-        "video": {
-            "start_seconds": start,
-            "end_seconds": end,
-            "every_seconds": every,
-            "stride": stride,
-            "decoder": decoder,
-            "batch_size": batch_size,
-        },
-        "model": model_options(
-            model,
-            weights,
-            device=device,
-            precision=precision,
-            input_width=input_width,
-            short_edge=short_edge,
-            fast=fast,
-        ),
-        "score": {"name": score, "alpha": alpha, "w": w, "tta": tta},
-        "text": {
-            "clip": clip,
-            "classes": classes,
-            "vectors": text_vectors,
-            "templates": templates,
-            "name_things": name_things,
-            "suppress_known": suppress_known,
-        },
-        "proposals": {
-            "threshold": threshold_value(threshold),
-            "calibration": calibration,
-            "min_area": min_area,
-            "min_peak": min_peak,
-            "on_road": on_road,
-        },
-        "temporal": {
-            "smoother": smoother,
-            "motion": motion,
-            "half_life_seconds": half_life,
-            "min_duration_seconds": min_duration,
-        },
-        "output": {
-            "encoder": encoder,
-            "frames_per_track": frames_per_track,
-            "context_frames": context_frames,
-            "timeline": timeline,
-            "exporters": tuple(exporters.split(",")) if exporters else None,
-        },
-    }
-    settings = load(config, given(chosen))
     _annotate_all(
         expanded(drives), out, settings, overwrite=overwrite, as_json=as_json, quiet=quiet
     )

@@ -2,72 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmras_cli.console import (
     AsJson,
-    Config,
-    Device,
-    Fast,
-    InputWidth,
-    ModelName,
-    Precision,
-    Score,
-    ShortEdge,
-    Threshold,
-    Weights,
-    given,
-    model_options,
     print_json,
     reported,
-    threshold_value,
 )
+from mmras_cli.options import MODEL, takes_settings
+
+if TYPE_CHECKING:
+    from mmras_stream.settings import Settings
 
 EXAMPLE = "Example: mmras-stream bench drive.mp4 --seconds 20"
 
 
 @reported
+@takes_settings(*MODEL, "score", "threshold")
 def bench(
     drive: Annotated[Path, typer.Argument(help="A video to measure on.")],
     *,
     seconds: Annotated[float, typer.Option(help="Of the drive to use.")] = 20.0,
-    config: Config = None,
-    model: ModelName = None,
-    weights: Weights = None,
-    device: Device = None,
-    precision: Precision = None,
-    input_width: InputWidth = None,
-    short_edge: ShortEdge = None,
-    fast: Fast = None,
-    score: Score = None,
-    threshold: Threshold = None,
+    settings: Settings,
     as_json: AsJson = False,
 ) -> None:
     """Time decoding, network, motion and encoding alone, then a whole run, in one process."""
     from mmras_stream.evaluation.speed import measure
-    from mmras_stream.settings import load
 
-    chosen = model_options(
-        model,
-        weights,
-        device=device,
-        precision=precision,
-        input_width=input_width,
-        short_edge=short_edge,
-        fast=fast,
-    )
-    sections: dict[str, dict[str, object]] = {
-        "model": chosen,
-        "score": {"name": score},
-        "proposals": {"threshold": threshold_value(threshold)},
-        "video": {"end_seconds": seconds},
-    }
-    settings = load(config, given(sections))
-    costs = measure(drive, settings)
+    part = replace(settings, video=replace(settings.video, end_seconds=seconds))
+    costs = measure(drive, part)
     if as_json:
         print_json(
             {
@@ -79,10 +46,10 @@ def bench(
         )
         return
     typer.echo(f"{drive}: {costs.frames} frames of {costs.width}x{costs.height}")
-    for name, part in costs.parts.items():
-        per_frame = 1000 * part.wall_seconds / costs.frames
-        cpu = 1000 * part.cpu_seconds / costs.frames
-        rate = costs.frames / part.wall_seconds
+    for name, cost in costs.parts.items():
+        per_frame = 1000 * cost.wall_seconds / costs.frames
+        cpu = 1000 * cost.cpu_seconds / costs.frames
+        rate = costs.frames / cost.wall_seconds
         typer.echo(f"  {name:14} {per_frame:7.1f} ms  {cpu:7.1f} CPU ms  {rate:7.1f} frames/s")
     for name in ("smooth", "propose", "track"):
         per_frame = 1000 * costs.stages[name] / costs.frames

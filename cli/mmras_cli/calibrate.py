@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,25 +10,15 @@ import typer
 
 from mmras_cli.console import (
     AsJson,
-    Config,
-    Device,
-    Fast,
-    InputWidth,
-    ModelName,
-    Precision,
     Quiet,
-    Score,
-    ShortEdge,
-    Tta,
-    Weights,
-    given,
-    model_options,
     print_json,
     reported,
 )
+from mmras_cli.options import MODEL, takes_settings
 
 if TYPE_CHECKING:
     from mmras_stream.scoring.calibration import Calibration
+    from mmras_stream.settings import Settings
 
 EXAMPLE = """
 Example: mmras-stream calibrate monday.mp4 tuesday.mp4 --out camera.json
@@ -38,6 +28,7 @@ Then: mmras-stream annotate wednesday.mp4 --calibration camera.json
 
 
 @reported
+@takes_settings(*MODEL, "score", "tta")
 def calibrate(
     drives: Annotated[list[Path], typer.Argument(help="Drives on which nothing is strange.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The JSON file to write.")],
@@ -45,16 +36,7 @@ def calibrate(
     tracks_per_hour: Annotated[
         float, typer.Option("--false-tracks-per-hour", min=0.0, help="That are allowed.")
     ] = 60.0,
-    config: Config = None,
-    model: ModelName = None,
-    weights: Weights = None,
-    device: Device = None,
-    precision: Precision = None,
-    input_width: InputWidth = None,
-    short_edge: ShortEdge = None,
-    fast: Fast = None,
-    score: Score = None,
-    tta: Tta = None,
+    settings: Settings,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -63,22 +45,9 @@ def calibrate(
     from mmras_stream.calibrating import calibrate as find_threshold
     from mmras_stream.model import load_model
     from mmras_stream.scoring.calibration import write_calibration
-    from mmras_stream.settings import load
 
-    sections: dict[str, dict[str, object]] = {
-        "model": model_options(
-            model,
-            weights,
-            device=device,
-            precision=precision,
-            input_width=input_width,
-            short_edge=short_edge,
-            fast=fast,
-        ),
-        "score": {"name": score, "tta": tta},
-        "proposals": {"threshold": 0.0},  # which is what is looked for
-    }
-    settings = load(config, given(sections))
+    open_to_all = replace(settings.proposals, threshold=0.0)  # which is what is looked for
+    settings = replace(settings, proposals=open_to_all)
     loaded = load_model(settings)
     with plain_progress("calibrating", quiet=quiet or as_json) as show:
         found = find_threshold(

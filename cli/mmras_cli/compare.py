@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmras_cli.console import AsJson, Quiet, print_json, reported
+from mmras_cli.console import AsJson, Quiet, names_of, print_json, reported
 
 if TYPE_CHECKING:
     from mmras_stream.evaluation.comparison import Comparison, Recorded
@@ -77,7 +77,7 @@ def _compare_videos(
     from mmras_stream.errors import SettingsError
     from mmras_stream.evaluation.video_comparison import compare_videos, read_video_record
 
-    names = [None, None] if smoothers is None else smoothers.split(",")
+    names = [None, None] if smoothers is None else names_of(smoothers)
     if len(names) != 2:
         raise SettingsError(f"--smoothers names one of A and one of B, as in ema,none; {smoothers}")
     sides = (read_video_record(path, name) for path, name in zip((a, b), names, strict=True))

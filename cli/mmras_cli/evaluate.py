@@ -9,26 +9,13 @@ import typer
 
 from mmras_cli.console import (
     AsJson,
-    Config,
-    Device,
-    Fast,
-    InputWidth,
-    ModelName,
-    Precision,
     Quiet,
-    Score,
-    ShortEdge,
-    Threshold,
-    Tta,
-    Weights,
     complain,
-    given,
-    model_options,
     print_json,
     reported,
-    threshold_value,
 )
 from mmras_cli.evaluate_video import evaluate_video
+from mmras_cli.options import MODEL, takes_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,6 +37,7 @@ Whole drives, tracks and all: mmras-stream evaluate samples/drive.mp4 --video --
 
 
 @reported
+@takes_settings(*MODEL, "score", "tta", "threshold", "smoother")
 def evaluate(
     folder: Annotated[Path, typer.Argument(help="A folder of labelled pictures, or a drive.")],
     *,
@@ -74,23 +62,10 @@ def evaluate(
         str | None, typer.Option(help="smiyc (HDF5 for SegmentMeIfYouCan) or sos (of a drive).")
     ] = None,
     export_to: Annotated[Path, typer.Option(help="Folder for what is exported.")] = Path("export"),
-    config: Config = None,
-    model: ModelName = None,
-    weights: Weights = None,
-    device: Device = None,
-    precision: Precision = None,
-    input_width: InputWidth = None,
-    short_edge: ShortEdge = None,
-    fast: Fast = None,
-    score: Score = None,
-    tta: Tta = None,
-    threshold: Threshold = None,
-    smoother: Annotated[
-        str | None, typer.Option(help="Of a drive: flow, median, ema, none or a plugin.")
-    ] = None,
+    settings: Settings,
     smoothers: Annotated[
         str | None,
-        typer.Option(help="With --video: several on the same maps, as in flow,none."),
+        typer.Option(help="With --video: several in place of --smoother, as in flow,none."),
     ] = None,
     overlap: Annotated[
         float, typer.Option(help="With --video: overlap from which a thing is found.")
@@ -102,26 +77,7 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure pixels and components of pictures, or with --video the tracks of whole drives."""
-    from mmras_stream.settings import load
-
-    sections: dict[str, dict[str, object]] = {
-        "model": model_options(
-            model,
-            weights,
-            device=device,
-            precision=precision,
-            input_width=input_width,
-            short_edge=short_edge,
-            fast=fast,
-        ),
-        "score": {"name": score, "tta": tta},
-        "temporal": {"smoother": smoother},
-        "proposals": {"threshold": threshold_value(threshold)},
-    }
-    settings = load(config, given(sections))
-    _check_options(
-        video=video, layout=layout, track=track, export=export, names=(smoother, smoothers)
-    )
+    _check_options(video=video, layout=layout, track=track, export=export, smoothers=smoothers)
     if video:
         evaluate_video(
             folder,
@@ -152,13 +108,12 @@ def evaluate(
 
 
 def _check_options(
-    *, video: bool, layout: str, track: str, export: str | None, names: tuple[str | None, ...]
+    *, video: bool, layout: str, track: str, export: str | None, smoothers: str | None
 ) -> None:
     from mmras_stream.errors import SettingsError
 
-    smoother, smoothers = names
-    if smoothers is not None and (smoother is not None or not video):
-        raise SettingsError("--smoothers belongs to --video and takes the place of --smoother")
+    if smoothers is not None and not video:
+        raise SettingsError("--smoothers belongs to --video; give --smoother for one")
     if video and (layout, track, export) != ("auto", "auto", None):
         raise SettingsError("--layout, --track and --export are for pictures, not for --video")
 

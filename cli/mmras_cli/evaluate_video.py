@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mmras_cli.console import complain, print_json
+from mmras_cli.console import complain, names_of, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,4 +74,4 @@ def evaluate_video(
 def _names(smoothers: str | None, settings: Settings) -> Sequence[str]:
     if smoothers is None:
         return [settings.temporal.smoother]
-    return [name.strip() for name in smoothers.split(",") if name.strip()]
+    return names_of(smoothers)
