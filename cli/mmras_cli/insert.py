@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mmras_cli.console import AsJson, Quiet, print_json, reported
+from mmras_cli.console import AsJson, Quiet, names_of, print_json, reported
 
 EXAMPLE = """
 Example: mmras-stream insert ordinary.mp4 --out test --objects 6
@@ -25,6 +25,9 @@ def insert(
     seed: Annotated[int, typer.Option(help="The same seed gives the same drive.")] = 0,
     objects: Annotated[int, typer.Option(help="How many, if the road has room.")] = 4,
     moving_share: Annotated[float, typer.Option(help="Of the objects: those that move.")] = 0.3,
+    kinds: Annotated[
+        str | None, typer.Option(help="Of drawn things, as in ball,chair; else of all kinds.")
+    ] = None,
     cutouts: Annotated[
         Path | None, typer.Option(help="Folder of PNG pictures with an alpha channel.")
     ] = None,
@@ -45,6 +48,7 @@ def insert(
         seed=seed,
         objects=objects,
         moving_share=moving_share,
+        kinds=() if kinds is None else tuple(names_of(kinds)),
         cutouts=cutouts,
         camera_height=camera_height,
         horizon=horizon,

@@ -16,6 +16,8 @@ class InsertSettings:
     objects: int = 4
     moving_share: float = 0.3
     """Of the objects: those that cross the road."""
+    kinds: tuple[str, ...] = ()
+    """Of the solids, see `synthetic.catalogue`; none named: all."""
     cutouts: Path | None = None
     """Folder of PNG pictures with an alpha channel; half of the objects are taken from there."""
     camera_height: float = 1.3

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mmras_stream.inserting.settings import InsertSettings
+from mmras_stream.synthetic.catalogue import LIVING, ROLLING, SOLIDS, chosen_kinds
 from mmras_stream.synthetic.cutouts import Cutout, load_cutouts
-from mmras_stream.synthetic.held_out import HELD_OUT
-from mmras_stream.synthetic.obstacles import OBSTACLES
 from mmras_stream.synthetic.solids import Solid
-
-_SOLIDS = OBSTACLES | HELD_OUT
-_ROLLING = ("ball",)
-_LIVING = ("cow",)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,14 +37,16 @@ def choose_things(settings: InsertSettings) -> list[Thing]:
 
     Raises:
         DataError: the folder of cut-outs is missing or holds none.
+        SettingsError: there is no such kind of thing.
     """
+    kinds = chosen_kinds(settings.kinds)
     rng = np.random.default_rng([settings.seed, *b"things"])
     cutouts = [] if settings.cutouts is None else load_cutouts(settings.cutouts)
     moving = {i for i in range(settings.objects) if rng.random() < settings.moving_share}
     return [
         _cut_out(cutouts, rng, moves=number in moving)
         if cutouts and number % 2 == 0
-        else _solid(rng, moves=number in moving)
+        else _solid(kinds, rng, moves=number in moving)
         for number in range(settings.objects)
     ]
 
@@ -64,9 +62,11 @@ def _cut_out(cutouts: list[Cutout], rng: np.random.Generator, *, moves: bool) ->
     return Thing("cut-out", cutout, float(rng.uniform(0.6, 1.3)), speed)
 
 
-def _solid(rng: np.random.Generator, *, moves: bool) -> Thing:
-    kinds = [*_ROLLING, *_LIVING] if moves else sorted(set(_SOLIDS) - set(_ROLLING))
-    kind = str(rng.choice(kinds))
-    solid = _SOLIDS[kind](rng)
-    pace = (1.5, 4.0) if kind in _ROLLING else (0.6, 1.4)
+def _solid(kinds: Sequence[str], rng: np.random.Generator, *, moves: bool) -> Thing:
+    """Build one of some kinds; where none of them can move, or lie still, it does as it can."""
+    able = {*ROLLING, *LIVING} if moves else set(SOLIDS) - set(ROLLING)
+    kind = str(rng.choice([name for name in kinds if name in able] or kinds))
+    solid = SOLIDS[kind](rng)
+    pace = (1.5, 4.0) if kind in ROLLING else (0.6, 1.4)
+    moves = moves and kind in (*ROLLING, *LIVING)
     return Thing(kind, solid, solid.height, float(rng.uniform(*pace)) if moves else 0.0)

@@ -7,13 +7,11 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from mmras_stream.synthetic.held_out import HELD_OUT
+from mmras_stream.synthetic.catalogue import LIVING, ROLLING, SOLIDS, chosen_kinds
 from mmras_stream.synthetic.look import Bytes, floats, stream
-from mmras_stream.synthetic.obstacles import OBSTACLES
 from mmras_stream.synthetic.scene import Mover, RoadScene, SceneSettings
 from mmras_stream.synthetic.traffic import car
 
-_STRANGE = OBSTACLES | HELD_OUT
 _CAR_PACE = 12.0
 _SHOULDER_METRES = -7.0
 _CAR_METRES = -2.6
@@ -25,7 +23,8 @@ class DriveSettings:
 
     `height`, `width` are pixels. The drive has `shots` of `shot_seconds` with a cut between. Each
     has a thing in the lane, one on the far shoulder which a passing car hides for a while, and two
-    that cross each other's way. `rain` is 0..1; `shake` multiplies how much the camera trembles.
+    that cross each other's way. `kinds` are names from `catalogue.SOLIDS`, none of them: all.
+    `rain` is 0..1; `shake` multiplies how much the camera trembles.
     """
 
     height: int = 360
@@ -34,6 +33,7 @@ class DriveSettings:
     frame_rate: Fraction = Fraction(25)
     shots: int = 2
     shot_seconds: float = 6.0
+    kinds: tuple[str, ...] = ()
     rain: float = 0.0
     shake: float = 1.0
 
@@ -90,9 +90,11 @@ def _cast(
 ) -> tuple[dict[int, str], list[Mover]]:
     """Choose the things of a shot and the car that hides one of them."""
     rng = stream(scene.settings.seed, "cast")
-    names = [str(name) for name in rng.choice(sorted(_STRANGE), 2, replace=False)]
-    names += [str(name) for name in rng.choice(["ball", "cow"], 2)]
-    solids = [_STRANGE[name](rng) for name in names]
+    kinds = chosen_kinds(settings.kinds)
+    moving = [name for name in (*ROLLING, *LIVING) if name in kinds]
+    names = [str(name) for name in rng.choice(kinds, 2, replace=len(kinds) < 2)]
+    names += [str(name) for name in rng.choice(moving or kinds, 2)]
+    solids = [SOLIDS[name](rng) for name in names]
     duration = settings.shot_seconds
     end, half = scene.travel(duration), duration / 2
     beside = end + float(rng.uniform(6.0, 12.0))
