@@ -39,11 +39,6 @@ class TruthWriter:
         self._tracks: dict[int, dict[str, object]] = {}
 
     @property
-    def frames(self) -> int:
-        """How many were begun so far."""
-        return len(self._images)
-
-    @property
     def tracks(self) -> int:
         """How many things were seen so far."""
         return len(self._tracks)

@@ -119,6 +119,11 @@ def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
     assert "no.mp4" in insert(tmp_path / "no.mp4", "--out", tmp_path / "out", code=1)
 
 
+def test_an_unknown_kind_of_thing_is_refused(clip: Path, tmp_path: Path) -> None:
+    said = insert(clip, "--out", tmp_path / "out", "--kinds", "chair,ballon", code=1)
+    assert "no kind of thing called 'ballon'; did you mean 'ball'?" in said
+
+
 def test_a_folder_without_cutouts_is_refused(clip: Path, tmp_path: Path) -> None:
     said = insert(clip, "--out", tmp_path / "out", "--cutouts", tmp_path, code=1)
     assert "holds no PNG with an alpha channel" in said

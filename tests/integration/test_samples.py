@@ -9,7 +9,8 @@ import av
 import cv2
 import pytest
 
-from commands import SAMPLE, annotate
+from commands import SAMPLE, annotate, shown_at
+from drives import loaded_coco
 
 SAMPLES = SAMPLE.parent
 
@@ -60,6 +61,17 @@ def test_an_own_smoother_takes_part(short: Path) -> None:
 def test_proposals_are_listed(short: Path, tmp_path: Path) -> None:
     annotate(short, "--out", tmp_path, "--exporters", "coco", "--quiet")
     assert "thing 1:" in run("read_proposals.py", tmp_path / "short")
+
+
+def test_drives_are_drawn_with_their_truth(tmp_path: Path) -> None:
+    shown = run("draw_drives.py", tmp_path / "drawn", "--drives", 2, "--seconds", 0.4)
+    assert shown.split() == [str(tmp_path / "drawn" / f"drawn-{i}.mp4") for i in (1, 2)]
+    truth = loaded_coco(tmp_path / "drawn" / "drawn-2.coco.json").dataset
+    assert [round(1000 * float(at)) for at in shown_at(tmp_path / "drawn" / "drawn-2.mp4")] == [
+        round(1000 * image["timestamp"]) for image in truth["images"]
+    ]
+    assert len(truth["images"]) == 20
+    assert {track["id"] for track in truth["tracks"]} <= set(range(1, 9))
 
 
 @pytest.mark.parametrize("program", sorted(SAMPLES.glob("*.py")), ids=lambda path: path.name)

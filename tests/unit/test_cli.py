@@ -17,6 +17,7 @@ COMMANDS = (
     "compare",
     "doctor",
     "evaluate",
+    "insert",
     "models",
     "plugins",
     "probe",

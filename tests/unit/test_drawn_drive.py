@@ -46,6 +46,11 @@ def test_the_same_seed_draws_the_same_drive(drive: list[DriveFrame]) -> None:
     np.testing.assert_array_equal(again.ids, drive[0].ids)
 
 
+def test_a_drive_shows_the_kinds_asked_for() -> None:
+    frame = next(draw_drive(replace(SMALL, kinds=("ball", "chair"))))
+    assert sorted(frame.kinds.values()) == ["ball", "ball", "ball", "chair"]
+
+
 def test_rain_veils_the_picture_and_leaves_the_truth() -> None:
     dry, wet = (next(draw_drive(replace(SMALL, rain=rain))) for rain in (0.0, 1.0))
     np.testing.assert_array_equal(dry.ids, wet.ids)

@@ -186,6 +186,17 @@ def test_no_held_out_thing_is_among_those_that_networks_learn_from() -> None:
     assert not set(HELD_OUT) & set(OBSTACLES)
 
 
+def test_only_the_kinds_asked_for_are_chosen_and_move_if_they_can() -> None:
+    settings = InsertSettings(objects=20, moving_share=0.5, kinds=("ball", "chair"))
+    things = choose_things(settings)
+    assert {(thing.kind, thing.metres_per_second > 0) for thing in things} == {
+        ("ball", True),
+        ("chair", False),
+    }
+    standing = choose_things(replace(settings, moving_share=1.0, kinds=("chair",)))
+    assert {(thing.kind, thing.metres_per_second) for thing in standing} == {("chair", 0.0)}
+
+
 @pytest.mark.parametrize("kind", sorted(HELD_OUT))
 def test_every_held_out_thing_can_be_seen(kind: str) -> None:
     solid = HELD_OUT[kind](np.random.default_rng(2))
