@@ -142,8 +142,8 @@ class TemporalSettings:
     road plane) or `none`."""
     half_life_seconds: float = 0.15
     """Time after which a past score has lost half its weight."""
-    rise_half_life_seconds: float | None = None
-    """Of `flow`: the same where the score rises; None takes `half_life_seconds`."""
+    rise_half_life_seconds: float = 0.3
+    """Of `flow`: the same where a score is higher than any that was near before."""
     min_duration_seconds: float = 0.3
     """A thing must be seen this long before it is proposed."""
     max_gap_seconds: float = 0.8
@@ -154,7 +154,7 @@ class TemporalSettings:
     def __post_init__(self) -> None:
         for name in ("half_life_seconds", "rise_half_life_seconds"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value <= 0:
                 raise SettingsError(f"temporal.{name} must be above 0, got {value:g}")
         at_least("temporal.min_duration_seconds", self.min_duration_seconds, 0)
         at_least("temporal.max_gap_seconds", self.max_gap_seconds, 0)
@@ -169,8 +169,9 @@ class ProposalSettings:
     """Score above which a place is strange; `auto` takes the one calibrated for the weights."""
     calibration: str | None = None
     """File of `mmras-stream calibrate`, whose threshold `auto` takes then."""
-    keep_share: float = 0.8
-    """Of the threshold: a thing that was above it is followed down to this share of it."""
+    keep_share: float = 0.65
+    """Of the threshold: a thing that was above it is followed, and masks reach, down to this share
+    of it."""
     min_area: int | None = None
     """Frame pixels; None means four cells of the anomaly map."""
     min_peak: float | None = None
@@ -189,7 +190,7 @@ class ProposalSettings:
         """Return the score down to which a thing is followed that was above a threshold.
 
         >>> ProposalSettings().faint_threshold(0.5), ProposalSettings().faint_threshold(-0.5)
-        (0.4, -0.6)
+        (0.325, -0.675)
         """
         return threshold - (1 - self.keep_share) * abs(threshold)
 

@@ -19,6 +19,9 @@ _Integers: TypeAlias = npt.NDArray[np.int32]
 CELLS_OF_SMALLEST = 4
 """Cells of the map that a proposal covers at least, where no minimum is given."""
 
+MASK_SHARE = 0.75
+"""Of the score of a region: how far down its mask reaches, within the two thresholds."""
+
 _REACH = 1
 """Cells around a component in which a score between it and the background can still be high."""
 
@@ -31,19 +34,24 @@ def find_regions(
     faint_threshold: float | None = None,
     min_area: int | None = None,
 ) -> tuple[Proposal, ...]:
-    """Return the 8-connected regions whose score is above a threshold, strangest first.
+    """Return the 8-connected regions whose scores are above a threshold, strangest first.
 
     Regions are told apart on the map's grid. The mask of each is where its scores, enlarged
-    bilinearly to the frame, are above the threshold: holes stay, and two regions never share a
-    pixel, since four neighbouring cells are never part of two regions.
+    bilinearly to the frame, are above a level: holes stay, and two regions never share a pixel,
+    since four neighbouring cells are never part of two regions.
+
+    With two thresholds regions are connected above the faint one, as edges are by hysteresis
+    (Canny 1986), so that what a network sees in patches stays whole. The level of a mask is
+    `MASK_SHARE` of the region's score, but no lower than the faint threshold and no higher than
+    the other.
 
     Args:
         anomaly_map: Scores without NaN or infinity.
         pts: Of the frame.
         threshold: In units of the scores; a score equal to it is not above it.
-        faint_threshold: Regions above this one are returned too if they are nowhere above
-            `threshold`.
-        min_area: Frame pixels that a mask has at least; None means four cells of the map.
+        faint_threshold: Regions down to this one are returned too; None: `threshold`.
+        min_area: Frame pixels that a mask has at least; None means four cells of the map. The
+            score of a region is the highest that so many of its cells reach.
 
     Raises:
         ValueError: a score is not a number.
@@ -55,30 +63,31 @@ def find_regions(
             "a scorer must give finite numbers"
         )
     least = CELLS_OF_SMALLEST * anomaly_map.pixels_per_cell if min_area is None else min_area
-    found = list(_regions(anomaly_map, pts, threshold, math.inf, least))
-    if faint_threshold is not None and faint_threshold < threshold:
-        found += _regions(anomaly_map, pts, faint_threshold, threshold, least)
+    faint = threshold if faint_threshold is None else min(threshold, faint_threshold)
+    found = _regions(anomaly_map, pts, (faint, threshold), least)
     return tuple(sorted(found, key=lambda p: (-p.score, p.bbox_xywh[1], p.bbox_xywh[0])))
 
 
 def _regions(
-    anomaly_map: AnomalyMap, pts: int, threshold: float, highest: float, least: float
+    anomaly_map: AnomalyMap, pts: int, thresholds: tuple[float, float], least: float
 ) -> Iterator[Proposal]:
-    """Yield the regions above a threshold, of an area at least, whose peak is not too high."""
-    scores = anomaly_map.scores
-    if float(scores.max()) <= threshold:
+    """Yield the regions above the lower threshold whose masks have an area at least."""
+    scores, (faint, strong) = anomaly_map.scores, thresholds
+    if float(scores.max()) <= faint:
         return
-    strange = (scores > threshold).view(np.uint8)
+    strange = (scores > faint).view(np.uint8)
     _, labels, stats, _ = cast(
         "tuple[int, _Integers, _Integers, object]",
         cv2.connectedComponentsWithStats(strange, connectivity=8),
     )
-    for label in _large_enough(stats, least / anomaly_map.pixels_per_cell):
+    cells = least / anomaly_map.pixels_per_cell
+    for label in _large_enough(stats, cells):
         component = _Component(label, tuple(stats[label, : cv2.CC_STAT_AREA].tolist()))
-        peak = _peak(component, labels, scores)
-        place = _cut(component, labels, anomaly_map, threshold) if peak <= highest else None
+        score = _score(component, labels, scores, cells)
+        level = min(max(score - (1 - MASK_SHARE) * abs(score), faint), strong)
+        place = _cut(component, labels, anomaly_map, level)
         if place is not None and np.count_nonzero(place[0]) >= least:
-            yield _measured(place, anomaly_map, pts=pts, peak=peak)
+            yield _measured(place, anomaly_map, pts=pts, score=score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +121,17 @@ def _cut(
     return mask[top : top + height, left : left + width], left + before.start, top + above.start
 
 
-def _peak(component: _Component, labels: _Integers, scores: ScoreMap) -> float:
+def _score(component: _Component, labels: _Integers, scores: ScoreMap, least_cells: float) -> float:
+    """Return the highest score that so many cells reach; the lowest of all if it has fewer."""
     x, y, w, h = component.cells_xywh
     cells = slice(y, y + h), slice(x, x + w)
-    return float(scores[cells][labels[cells] == component.label].max())
+    own = scores[cells][labels[cells] == component.label]
+    rank = min(own.size, max(1, math.ceil(least_cells)))
+    return float(np.partition(own, -rank)[-rank])
 
 
 def _measured(
-    place: tuple[Mask, int, int], anomaly_map: AnomalyMap, *, pts: int, peak: float
+    place: tuple[Mask, int, int], anomaly_map: AnomalyMap, *, pts: int, score: float
 ) -> Proposal:
     mask, left, top = place
     size = anomaly_map.frame_height, anomaly_map.frame_width
@@ -129,7 +141,7 @@ def _measured(
         bbox_xywh=(left, top, mask.shape[1], mask.shape[0]),
         area=int(np.count_nonzero(mask)),
         rle=encode_crop(mask, top=top, left=left, size=size),
-        score=peak,
+        score=score,
     )
 
 

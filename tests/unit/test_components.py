@@ -35,13 +35,34 @@ def test_a_calm_map_has_no_regions() -> None:
     assert _find(_map(["....", "...."])) == ()
 
 
-def test_faint_regions_are_found_beside_the_strong_and_not_around_them() -> None:
+def _hysteresis(anomaly_map: AnomalyMap, *, min_area: int = 1) -> tuple[Proposal, ...]:
+    return find_regions(anomaly_map, pts=70, threshold=0.5, faint_threshold=0.4, min_area=min_area)
+
+
+def test_faint_regions_are_found_beside_the_strong() -> None:
     anomaly_map = _map(["..........", ".###...##.", ".###...##.", ".........."], high=0.45)
     anomaly_map.scores[1:3, 2] = 0.9
-    found = find_regions(anomaly_map, pts=70, threshold=0.5, faint_threshold=0.4, min_area=1)
+    found = _hysteresis(anomaly_map)
     assert [p.score for p in found] == pytest.approx([0.9, 0.45])
-    assert found == (*_find(anomaly_map), found[1])
+    assert found == (*_find(anomaly_map), found[1]), "0.75 of 0.9 is above both thresholds"
     assert found[1].bbox_xywh[0] > 20
+
+
+def test_what_is_strong_in_patches_is_one_region_as_far_as_it_is_faint() -> None:
+    anomaly_map = _map(["........", ".######.", ".######.", "........"], high=0.45)
+    anomaly_map.scores[1:3, [1, 6]] = 0.55
+    assert len(_find(anomaly_map)) == 2
+    (whole,) = _hysteresis(anomaly_map)
+    assert whole.score == pytest.approx(0.55)
+    assert whole.bbox_xywh[2] > 20
+
+
+def test_a_score_must_be_reached_by_as_many_cells_as_the_smallest_region_has() -> None:
+    anomaly_map = _map(["......", ".####.", ".####.", "......"], high=0.45)
+    anomaly_map.scores[1, 1:4] = 0.7, 0.8, 0.9
+    assert [_hysteresis(anomaly_map, min_area=n * 16)[0].score for n in (1, 2, 3, 4)] == (
+        pytest.approx([0.9, 0.8, 0.7, 0.45])
+    )
 
 
 def test_a_score_equal_to_the_threshold_is_not_above_it() -> None:

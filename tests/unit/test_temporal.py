@@ -40,7 +40,7 @@ def level(value: float, size: int = 2) -> AnomalyMap:
 
 @pytest.mark.parametrize("factory", AVERAGES)
 def test_a_flash_loses_half_its_weight_in_each_half_life(factory: Factory) -> None:
-    smoother = factory(TemporalSettings(half_life_seconds=0.1))
+    smoother = factory(TemporalSettings(half_life_seconds=0.1, rise_half_life_seconds=0.1))
     values = [
         float(smoother.update(frame(100 * i), level(v), UNKNOWN).scores[0, 0])
         for i, v in enumerate([0.0, 1.0, 0.0, 0.0])
@@ -67,6 +67,19 @@ def test_scores_can_rise_faster_than_they_fall() -> None:
         for i, v in enumerate([0.0, 1.0, 0.0])
     ]
     assert values == pytest.approx([0, 0.75, 0.375])
+
+
+def test_what_a_neighbour_was_before_counts_at_once_and_what_is_new_must_rise() -> None:
+    """A thing whose motion was missed by a cell keeps its score; a flash elsewhere does not."""
+    smoother = FlowSmoother(TemporalSettings(half_life_seconds=0.1, rise_half_life_seconds=0.1))
+    before, now = (np.zeros((8, 8), np.float32) for _ in range(2))
+    before[2, 2], now[2, 3], now[6, 6] = 0.8, 0.7, 0.7
+    smoother.update(frame(0), AnomalyMap(0, before, 4, 4), UNKNOWN)
+    steady = smoother.update(frame(100), AnomalyMap(1, now, 4, 4), UNKNOWN).scores
+    assert steady[2, 3] == pytest.approx(0.7)
+    assert steady[6, 6] == pytest.approx(0.35)
+    assert steady[2, 2] == pytest.approx(0.4)
+    assert np.count_nonzero(steady) == 3
 
 
 @pytest.mark.parametrize("factory", ALL)
