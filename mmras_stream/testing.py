@@ -11,10 +11,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
 import torch
 
-from mmras_stream.protocols import Decoder
-from mmras_stream.settings import VideoSettings
+from mmras_stream.motion import Cut, Motion
+from mmras_stream.protocols import Decoder, Smoother
+from mmras_stream.settings import TemporalSettings, VideoSettings
 from mmras_stream.types import (
     AnomalyMap,
     ColourMatrix,
@@ -28,6 +30,8 @@ from mmras_stream.types import (
 )
 
 DecoderFactory: TypeAlias = Callable[[Path | str, VideoSettings], Decoder]
+
+SmootherFactory: TypeAlias = Callable[[TemporalSettings], Smoother]
 
 
 def check_decoder(factory: DecoderFactory, path: Path | str, *, exact: bool = True) -> None:
@@ -52,6 +56,45 @@ def check_decoder(factory: DecoderFactory, path: Path | str, *, exact: bool = Tr
     if exact:
         same = all(_same_planes(a, b) for a, b in zip(everything, again, strict=True))
         assert same, "a second decoder gives other pictures"
+
+
+def check_smoother(factory: SmootherFactory) -> None:
+    """Check that a smoother keeps the promises of `protocols.Smoother`.
+
+    Args:
+        factory: what the plugin registers.
+
+    Raises:
+        AssertionError: a promise is broken; the message says which, and what was seen.
+    """
+    smoother = factory(TemporalSettings())
+    calm, strange = (_level(value) for value in (0.1, 0.9))
+    first = smoother.update(_dark_frame(0), calm, Motion(cut=Cut.START))
+    second = smoother.update(_dark_frame(1), strange, Motion())
+    assert float(calm.scores.max()) < 0.2, "the map that was given is changed"
+    assert float(strange.scores.min()) > 0.8, "the map that was given is changed"
+    assert np.allclose(first.scores, 0.1), "the first map has no past and comes back as it was"
+    for given, steady in ((calm, first), (strange, second)):
+        kept = given.frame_index, given.frame_height, given.frame_width, given.scores.shape
+        seen = steady.frame_index, steady.frame_height, steady.frame_width, steady.scores.shape
+        assert seen == kept, f"frame and sizes are {seen} instead of {kept}"
+        assert steady.scores.dtype == np.float32, f"scores are {steady.scores.dtype}, not float32"
+    after_cut = smoother.update(_dark_frame(2), calm, Motion(cut=Cut.SCENE))
+    assert np.allclose(after_cut.scores, 0.1), "what was before a cut is still there after it"
+    smoother.update(_dark_frame(3), strange, Motion())
+    smoother.reset()
+    after_reset = smoother.update(_dark_frame(4), calm, Motion())
+    assert np.allclose(after_reset.scores, 0.1), "what was before reset is still there after it"
+
+
+def _level(value: float) -> AnomalyMap:
+    return AnomalyMap(7, np.full((6, 8), value, np.float32), 24, 32)
+
+
+def _dark_frame(index: int) -> Frame:
+    luma, chroma = (torch.full(size, 16, dtype=torch.uint8) for size in ((24, 32), (12, 16)))
+    limited = PixelFormat(ColourMatrix.BT601, full_range=False)
+    return Frame(index, index, Fraction(1, 25), (luma, chroma, chroma), limited)
 
 
 def _check_pass(factory: DecoderFactory, path: Path | str, settings: VideoSettings) -> list[Frame]:

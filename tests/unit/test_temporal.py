@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import cv2
@@ -19,6 +19,7 @@ from mmras_stream.temporal.median import MedianSmoother
 from mmras_stream.temporal.motion import DisMotion
 from mmras_stream.temporal.smoothing import EmaSmoother, FlowSmoother, NoSmoother
 from mmras_stream.temporal.watching import MotionWatch
+from mmras_stream.testing import check_smoother
 from mmras_stream.types import AnomalyMap, Frame, Mask
 from shaky_drive import GREY, Shot, shaky_drive
 
@@ -36,6 +37,42 @@ def frame(milliseconds: int) -> Frame:
 
 def level(value: float, size: int = 2) -> AnomalyMap:
     return AnomalyMap(0, np.full((size, size), value, np.float32), 4, 4)
+
+
+@pytest.mark.parametrize("factory", [*ALL, NoSmoother])
+def test_every_smoother_keeps_the_promises_of_a_plugin(factory: Factory) -> None:
+    check_smoother(factory)
+
+
+class Deaf(EmaSmoother):
+    """Does not hear of cuts."""
+
+    def update(self, frame: Frame, anomaly_map: AnomalyMap, motion: Motion) -> AnomalyMap:
+        return super().update(frame, anomaly_map, replace(motion, cut=None))
+
+
+class Forgetful(EmaSmoother):
+    """Does not forget."""
+
+    def reset(self) -> None:
+        pass
+
+
+class Scribbler(NoSmoother):
+    """Writes into what it was given."""
+
+    def update(self, frame: Frame, anomaly_map: AnomalyMap, motion: Motion) -> AnomalyMap:
+        anomaly_map.scores[:] = 0.5
+        return super().update(frame, anomaly_map, motion)
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [(Deaf, "before a cut"), (Forgetful, "before reset"), (Scribbler, "is changed")],
+)
+def test_a_smoother_that_breaks_a_promise_is_caught(factory: Factory, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        check_smoother(factory)
 
 
 @pytest.mark.parametrize("factory", AVERAGES)
