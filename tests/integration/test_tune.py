@@ -83,7 +83,7 @@ def test_the_shipped_recipe_finds_more_of_the_obstacles_with_fewer_false_tracks(
     tmp_path: Path,
 ) -> None:
     learnt = [draw(tmp_path / f"{n}.mp4", n) for n in (100, 101, 102, 104, 107, 109)]
-    others = [draw(tmp_path / f"{n}.mp4", n) for n in (201, 202, 203, 204, 205, 206)]
+    others = [draw(tmp_path / f"{n}.mp4", n) for n in (*range(201, 207), *range(301, 309))]
     tuned = tmp_path / "tuned.safetensors"
     options = review(learnt, tmp_path / "annotated")
     train("--from", "embedded", *options, "--out", tuned, "-q")
@@ -93,7 +93,7 @@ def test_the_shipped_recipe_finds_more_of_the_obstacles_with_fewer_false_tracks(
         before, after = (find(others, one, threshold) for one in ("embedded", str(tuned)))
         assert after.obstacles >= before.obstacles
         assert after.obstacle_frames > before.obstacle_frames
-        assert after.false_tracks < 0.7 * before.false_tracks
+        assert after.false_tracks < 0.8 * before.false_tracks
 
 
 @pytest.fixture
