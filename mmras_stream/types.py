@@ -249,7 +249,7 @@ class Proposal:
     """Pixels of the mask."""
     rle: Rle
     score: float
-    """Highest score inside the region."""
+    """Highest that as many of its cells reach as the smallest region has, see `find_regions`."""
     track_id: int | None = None
     """From 1; the same for one physical thing throughout a drive."""
     guesses: tuple[Guess, ...] = ()

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import TypeVar
 
 import cv2
 import numpy as np
-import torch
 
 from mmras_stream.errors import DataError
 from mmras_stream.evaluation.datasets import Sample, Split
@@ -22,14 +20,11 @@ from mmras_stream.pipeline import results
 from mmras_stream.settings import Settings
 from mmras_stream.types import (
     AnomalyMap,
-    ColourMatrix,
-    FrameBatch,
     FrameResult,
     Image,
-    PixelFormat,
     ScoreMap,
 )
-from mmras_stream.video.colour import to_rgb
+from mmras_stream.video.colour import rgb_batch, to_rgb
 
 ItemT = TypeVar("ItemT")
 
@@ -80,9 +75,7 @@ def scored_samples(
 
 def score_picture(image: Image, model: Model) -> ScoreMap:
     """Return the anomaly scores of one RGB picture, enlarged bilinearly to its size."""
-    planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[:, None]
-    rgb = PixelFormat(ColourMatrix.RGB, full_range=True)
-    batch = FrameBatch((0,), (0,), Fraction(1), (planes[0], planes[1], planes[2]), rgb)
+    batch = rgb_batch(image)
     (anomaly_map,) = model.score_maps(batch, model.predict(batch))
     return enlarged(anomaly_map)
 

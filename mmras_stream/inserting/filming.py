@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from mmras_stream.export.truth import TruthWriter
-from mmras_stream.synthetic.drive import DriveFrame, DriveSettings, draw_drive
-from mmras_stream.types import ColourMatrix, Frame, PixelFormat
+from mmras_stream.synthetic.drive import DriveSettings, draw_drive
+from mmras_stream.video.colour import rgb_batch
 from mmras_stream.video.writer import VideoWriter
 from mmras_stream.video.yuv420 import to_yuv420, yuv420_format
 
@@ -29,7 +27,7 @@ def film_drive(settings: DriveSettings, out: Path, name: str) -> Path:
     truth = TruthWriter(name, size=size, frame_rate=settings.frame_rate)
     writer: VideoWriter | None = None
     for drawn in draw_drive(settings):
-        frame = _as_frame(drawn, tick)
+        frame = rgb_batch(drawn.image, index=drawn.index, tick=tick)[0]
         if writer is None:
             writer = VideoWriter(
                 video,
@@ -47,9 +45,3 @@ def film_drive(settings: DriveSettings, out: Path, name: str) -> Path:
     writer.close()
     truth.write(out / f"{name}.coco.json", uri=video.name)
     return video
-
-
-def _as_frame(drawn: DriveFrame, tick: Fraction) -> Frame:
-    first, second, third = torch.from_numpy(drawn.image).permute(2, 0, 1).contiguous()
-    rgb = PixelFormat(ColourMatrix.RGB, full_range=True)
-    return Frame(drawn.index, drawn.index, tick, (first, second, third), rgb)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmras_stream.inserting.settings import InsertSettings
-from mmras_stream.synthetic.catalogue import LIVING, ROLLING, SOLIDS, chosen_kinds
+from mmras_stream.synthetic.catalogue import MOVING, ROLLING, SOLIDS, chosen_kinds
 from mmras_stream.synthetic.cutouts import Cutout, load_cutouts
 from mmras_stream.synthetic.solids import Solid
 
@@ -64,9 +64,9 @@ def _cut_out(cutouts: list[Cutout], rng: np.random.Generator, *, moves: bool) ->
 
 def _solid(kinds: Sequence[str], rng: np.random.Generator, *, moves: bool) -> Thing:
     """Build one of some kinds; where none of them can move, or lie still, it does as it can."""
-    able = {*ROLLING, *LIVING} if moves else set(SOLIDS) - set(ROLLING)
+    able = set(MOVING) if moves else set(SOLIDS) - set(ROLLING)
     kind = str(rng.choice([name for name in kinds if name in able] or kinds))
     solid = SOLIDS[kind](rng)
     pace = (1.5, 4.0) if kind in ROLLING else (0.6, 1.4)
-    moves = moves and kind in (*ROLLING, *LIVING)
+    moves = moves and kind in MOVING
     return Thing(kind, solid, solid.height, float(rng.uniform(*pace)) if moves else 0.0)

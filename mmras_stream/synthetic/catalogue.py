@@ -18,6 +18,8 @@ ROLLING = ("ball",)
 LIVING = ("cow",)
 """Kinds that walk, or stand."""
 
+MOVING = (*ROLLING, *LIVING)
+
 
 def chosen_kinds(names: Sequence[str]) -> list[str]:
     """Return the kinds that are named, sorted; without a name, all.

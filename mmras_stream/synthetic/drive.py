@@ -7,7 +7,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from mmras_stream.synthetic.catalogue import LIVING, ROLLING, SOLIDS, chosen_kinds
+from mmras_stream.synthetic.catalogue import MOVING, SOLIDS, chosen_kinds
 from mmras_stream.synthetic.look import Bytes, floats, stream
 from mmras_stream.synthetic.scene import Mover, RoadScene, SceneSettings
 from mmras_stream.synthetic.traffic import car
@@ -91,7 +91,7 @@ def _cast(
     """Choose the things of a shot and the car that hides one of them."""
     rng = stream(scene.settings.seed, "cast")
     kinds = chosen_kinds(settings.kinds)
-    moving = [name for name in (*ROLLING, *LIVING) if name in kinds]
+    moving = [name for name in MOVING if name in kinds]
     names = [str(name) for name in rng.choice(kinds, 2, replace=len(kinds) < 2)]
     names += [str(name) for name in rng.choice(moving or kinds, 2)]
     solids = [SOLIDS[name](rng) for name in names]

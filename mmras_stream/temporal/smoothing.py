@@ -43,7 +43,7 @@ class EmaSmoother:
         self,
         past: ScoreMap,
         scores: ScoreMap,
-        motion: Motion,  # noqa: ARG002 - for those who follow it
+        motion: Motion,  # noqa: ARG002 - for FlowSmoother
         elapsed: float,
     ) -> ScoreMap:
         return scores + _kept(elapsed, self._half_life) * (past - scores)

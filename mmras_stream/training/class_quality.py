@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from mmras_stream.inference.compact_backend import CompactBackend
 from mmras_stream.settings import ModelSettings
 from mmras_stream.training.loading import Picture, load_source
 from mmras_stream.training.recipe import IGNORED, Recipe, Source
-from mmras_stream.types import ColourMatrix, FrameBatch, PixelFormat
+from mmras_stream.video.colour import rgb_batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +81,7 @@ def _measured(
 def _predicted(
     backend: CompactBackend, picture: Picture, children: Sequence[Sequence[int]]
 ) -> npt.NDArray[np.int64]:
-    planes = torch.from_numpy(picture.image).permute(2, 0, 1)[:, None]
-    rgb = PixelFormat(ColourMatrix.RGB, full_range=True)
-    batch = FrameBatch((0,), (0,), Fraction(1), (planes[0], planes[1], planes[2]), rgb)
-    shares: Tensor = backend.predict(batch).class_scores.softmax(1)
+    shares: Tensor = backend.predict(rgb_batch(picture.image)).class_scores.softmax(1)
     summed = torch.stack([shares[:, list(group)].sum(1) for group in children], 1)
     size = picture.labels.shape
     large = F.interpolate(summed, size, mode="bilinear", align_corners=False)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import cache
 from typing import TypeAlias
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from mmras_stream.types import ColourMatrix, Frame, Image, PixelFormat
+from mmras_stream.types import ColourMatrix, Frame, FrameBatch, Image, PixelFormat
 
 Affine: TypeAlias = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 """A (3, 3) matrix and a (3,) offset: `out = matrix @ planes + offset`."""
+
+RGB = PixelFormat(ColourMatrix.RGB, full_range=True)
+"""Of pictures whose planes are red, green and blue in 8 bits."""
 
 _LUMA_WEIGHTS = {
     ColourMatrix.BT601: (0.299, 0.114),
@@ -34,11 +39,17 @@ def to_rgb(frame: Frame) -> Image:
         )
     size = (frame.width, frame.height)
     u, v = (_enlarged(plane, size) for plane in (u, v))
-    if frame.pixel_format == PixelFormat(ColourMatrix.RGB, full_range=True):
+    if frame.pixel_format == RGB:
         return np.asarray(cv2.merge([y, u, v]), np.uint8)
     matrix, offset = yuv_to_rgb_matrix(frame.pixel_format)
     rgb = cv2.transform(cv2.merge([y, u, v]), np.column_stack([matrix, offset]))
     return np.asarray(rgb if rgb.dtype == np.uint8 else np.clip(rgb, 0, 255), np.uint8)
+
+
+def rgb_batch(image: Image, *, index: int = 0, tick: Fraction = Fraction(1)) -> FrameBatch:
+    """Return one picture (H, W, 3) as networks take it, shown `index` ticks into a drive."""
+    planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[:, None]
+    return FrameBatch((index,), (index,), tick, (planes[0], planes[1], planes[2]), RGB)
 
 
 @cache

@@ -25,16 +25,10 @@ from mmras_stream.settings import Settings
 from mmras_stream.streaming import steadied
 from mmras_stream.temporal.smoothing import NoSmoother
 from mmras_stream.types import FrameBatch, FrameResult, VideoInfo
+from real_drives import ANOMALY_FREE
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.footage, pytest.mark.timeout(7200)]
 
-CLIPS = (
-    "carnd_solidWhiteRight",
-    "much_driving",
-    "tmo_countryroad",
-    "tmo_desert",
-    "tmo_seattlestreet2",
-)
 MINUTES = 10
 SMOOTHERS = ("flow", "ema", "none")
 LEAST_WINDOW = 0.8
@@ -83,22 +77,22 @@ def test_ordinary_minutes_give_few_tracks_and_fewer_when_steadied(footage: Path)
     settings = Settings()
     model = load_model(settings)
     rng = np.random.default_rng(1)
-    tracks = {(clip, name): 0 for clip in CLIPS for name in SMOOTHERS}
-    seconds = dict.fromkeys(CLIPS, 0.0)
+    tracks = {(clip, name): 0 for clip in ANOMALY_FREE for name in SMOOTHERS}
+    seconds = dict.fromkeys(ANOMALY_FREE, 0.0)
     number = 0
     while sum(seconds.values()) < 60 * MINUTES:
-        clip = CLIPS[number % len(CLIPS)]
+        clip = ANOMALY_FREE[number % len(ANOMALY_FREE)]
         decoder = open_decoder(footage / f"{clip}.mp4", settings.video)
-        with closing(Window(decoder, rng, mirrored=number // len(CLIPS) % 2 == 1)) as window:
+        with closing(Window(decoder, rng, mirrored=number // len(ANOMALY_FREE) % 2 == 1)) as window:
             seen, found = tracked(window, model, settings)
         seconds[clip] += seen
         for name, ids in found.items():
             tracks[clip, name] += ids
         number += 1
-    for clip in CLIPS:
+    for clip in ANOMALY_FREE:
         rates = [60 * tracks[clip, name] / seconds[clip] for name in SMOOTHERS]
         print(f"{clip:24} {seconds[clip]:5.0f} s", *(f"{rate:8.2f}" for rate in rates))
-    total = {name: sum(tracks[clip, name] for clip in CLIPS) for name in SMOOTHERS}
+    total = {name: sum(tracks[clip, name] for clip in ANOMALY_FREE) for name in SMOOTHERS}
     minutes = sum(seconds.values()) / 60
     rates = [total[name] / minutes for name in SMOOTHERS]
     print(f"all, {minutes:.1f} min", SMOOTHERS, total, *(f"{rate:.2f} a minute" for rate in rates))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-import torch
 
 from mmras_stream.model import Model, load_model
 from mmras_stream.settings import load
@@ -25,7 +23,7 @@ from mmras_stream.synthetic.cutouts import OUTLIER
 from mmras_stream.training.data import Composition, CropSource
 from mmras_stream.training.recipe import Augmentation, Recipe
 from mmras_stream.training.recipe_file import load_recipe
-from mmras_stream.types import ColourMatrix, FrameBatch, PixelFormat
+from mmras_stream.video.colour import rgb_batch
 
 DATA = Path(os.environ.get("MMRAS_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
@@ -71,9 +69,7 @@ def variants(recipe: Recipe) -> Iterator[tuple[str, Recipe]]:
 
 
 def scores_of(model: Model, whole: Composition) -> npt.NDArray[np.float32]:
-    planes = torch.from_numpy(whole.image).permute(2, 0, 1)[:, None]
-    rgb = PixelFormat(ColourMatrix.RGB, full_range=True)
-    batch = FrameBatch((0,), (0,), Fraction(1), (planes[0], planes[1], planes[2]), rgb)
+    batch = rgb_batch(whole.image)
     (scored,) = model.score_maps(batch, model.predict(batch))
     return scored.scores
 

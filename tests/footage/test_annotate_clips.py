@@ -19,16 +19,10 @@ from pycocotools.coco import COCO
 
 from commands import shown_at
 from golden.runs import state
+from real_drives import ANOMALY_FREE
 
 pytestmark = pytest.mark.footage
 
-ANOMALY_FREE = (
-    "carnd_solidWhiteRight",
-    "much_driving",
-    "tmo_countryroad",
-    "tmo_desert",
-    "tmo_seattlestreet2",
-)
 CATTLE = "cattle_day"
 OTHERS = (
     "carnd_vehicle_test_video",

@@ -156,6 +156,26 @@ def test_regions_partition_the_enlarged_map(
         _assert_measured_exactly(region, decode(region.rle))
 
 
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(SIZES), st.floats(0.4, 0.9))
+def test_with_two_thresholds_regions_lie_between_and_share_nothing(
+    seed: int, sizes: tuple[tuple[int, int], tuple[int, int]], threshold: float
+) -> None:
+    grid, size = sizes
+    scores = np.random.default_rng(seed).random(grid, np.float32)
+    faint = 0.65 * threshold
+    found = find_regions(
+        AnomalyMap(0, scores, *size), pts=0, threshold=threshold, faint_threshold=faint, min_area=1
+    )
+    together = sum((decode(p.rle).astype(int) for p in found), np.zeros(size, int))
+    assert together.max() <= 1
+    enlarged = _whole(scores, size)
+    assert together[enlarged > threshold + 1e-5].all()
+    assert not together[enlarged < faint - 1e-5].any()
+    for region in found:
+        _assert_measured_exactly(region, decode(region.rle))
+
+
 def _assert_measured_exactly(region: Proposal, mask: Mask) -> None:
     coded = {"size": list(region.rle.size), "counts": region.rle.counts}
     assert region.area == int(mask.sum()) == int(coco_mask.area(coded))

@@ -13,17 +13,16 @@ import numpy.typing as npt
 
 from mmras_stream.errors import PluginError, VideoError
 from mmras_stream.settings import VideoSettings
-from mmras_stream.types import ColourMatrix, FrameBatch, PixelFormat, VideoInfo
+from mmras_stream.types import FrameBatch, VideoInfo
 from mmras_stream.video import headers
 from mmras_stream.video.batching import Picture, batches
 from mmras_stream.video.clock import Clock
+from mmras_stream.video.colour import RGB
 from mmras_stream.video.defects import Defects
 from mmras_stream.video.opening import shown
 from mmras_stream.video.planes import Upright, upright
 from mmras_stream.video.sampling import select
 from mmras_stream.video.source import Source
-
-_RGB = PixelFormat(ColourMatrix.RGB, full_range=True)
 
 _PLAUSIBLE_SECONDS = 1e8
 """Where a file stores no presentation times decord returns garbage far beyond this."""
@@ -125,7 +124,7 @@ class DecordDecoder:
                 return
             place = index + 1
             red, green, blue = (np.ascontiguousarray(picture[..., c]) for c in range(3))
-            yield Picture(index, pts, self._upright.apply((red, green, blue)), _RGB)
+            yield Picture(index, pts, self._upright.apply((red, green, blue)), RGB)
 
 
 def _decord() -> Any:  # noqa: ANN401 - decord has no types

@@ -14,8 +14,9 @@ import numpy as np
 from mmras_stream.errors import VideoError
 from mmras_stream.pictures import SUFFIXES, is_picture
 from mmras_stream.settings import VideoSettings
-from mmras_stream.types import ColourMatrix, FrameBatch, PixelFormat, VideoInfo
+from mmras_stream.types import FrameBatch, VideoInfo
 from mmras_stream.video.batching import Picture, Planes, batches
+from mmras_stream.video.colour import RGB
 from mmras_stream.video.defects import Defect, Defects
 from mmras_stream.video.opening import shown
 from mmras_stream.video.planes import Upright
@@ -23,7 +24,6 @@ from mmras_stream.video.sampling import select
 
 _TICKS_PER_PICTURE = 1000
 _TIME_BASE = Fraction(1, 1000)
-_RGB = PixelFormat(ColourMatrix.RGB, full_range=True)
 
 
 class ImagesDecoder:
@@ -98,7 +98,7 @@ class ImagesDecoder:
                 continue
             if planes[0].shape != (self._upright.height, self._upright.width):
                 self._defects.count(Defect.RESIZED_FRAME, shown(file.name))
-            yield Picture(index, index * _TICKS_PER_PICTURE, self._upright.apply(planes), _RGB)
+            yield Picture(index, index * _TICKS_PER_PICTURE, self._upright.apply(planes), RGB)
 
 
 def _find(path: Path | str) -> list[Path]:
