@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,7 +38,7 @@ Whole drives, tracks and all: mmras-stream evaluate samples/drive.mp4 --video --
 
 
 @reported
-@takes_settings(*MODEL, "score", "tta", "threshold", "smoother")
+@takes_settings(*MODEL, "score", "tta", "threshold")
 def evaluate(
     folder: Annotated[Path, typer.Argument(help="A folder of labelled pictures, or a drive.")],
     *,
@@ -63,9 +64,12 @@ def evaluate(
     ] = None,
     export_to: Annotated[Path, typer.Option(help="Folder for what is exported.")] = Path("export"),
     settings: Settings,
+    smoother: Annotated[
+        str | None, typer.Option(help="Of a drive: flow, median, ema, none or a plugin.")
+    ] = None,
     smoothers: Annotated[
         str | None,
-        typer.Option(help="With --video: several in place of --smoother, as in flow,none."),
+        typer.Option(help="With --video: several on the same maps, as in flow,none."),
     ] = None,
     overlap: Annotated[
         float, typer.Option(help="With --video: overlap from which a thing is found.")
@@ -77,7 +81,11 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure pixels and components of pictures, or with --video the tracks of whole drives."""
-    _check_options(video=video, layout=layout, track=track, export=export, smoothers=smoothers)
+    _check_options(
+        video=video, layout=layout, track=track, export=export, names=(smoother, smoothers)
+    )
+    if smoother is not None:
+        settings = replace(settings, temporal=replace(settings.temporal, smoother=smoother))
     if video:
         evaluate_video(
             folder,
@@ -108,12 +116,13 @@ def evaluate(
 
 
 def _check_options(
-    *, video: bool, layout: str, track: str, export: str | None, smoothers: str | None
+    *, video: bool, layout: str, track: str, export: str | None, names: tuple[str | None, ...]
 ) -> None:
     from mmras_stream.errors import SettingsError
 
-    if smoothers is not None and not video:
-        raise SettingsError("--smoothers belongs to --video; give --smoother for one")
+    smoother, smoothers = names
+    if smoothers is not None and (smoother is not None or not video):
+        raise SettingsError("--smoothers belongs to --video and takes the place of --smoother")
     if video and (layout, track, export) != ("auto", "auto", None):
         raise SettingsError("--layout, --track and --export are for pictures, not for --video")
 
@@ -194,8 +203,6 @@ def measured(
     quiet: bool = False,
 ) -> tuple[dict[str, object], Evaluation]:
     """Evaluate one split with one set of settings, and return its record and itself."""
-    from dataclasses import replace
-
     from mmras_cli.progress import plain_progress
     from mmras_stream.evaluation.component import track_for
     from mmras_stream.evaluation.measure import evaluate as measure

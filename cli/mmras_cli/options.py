@@ -157,9 +157,9 @@ def takes_settings(*names: str) -> Callable[[Callable[..., None]], Callable[...,
             chosen = {name: values.pop(name) for name in names}
             command(settings=_settings(config, chosen), **values)
 
-        parameters = [*_parameters(command, names)]
+        parameters = _parameters(command, names)
         # Typer reads what a command takes from these two
-        wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # PEP 362
+        wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # as PEP 362 has it
         wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
         return wrapped
 

@@ -50,6 +50,16 @@ def test_an_unknown_option_is_a_usage_error() -> None:
     assert CliRunner().invoke(app, ["annotate", "x.mp4", "--threshold", "low"]).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    "options",
+    [("--smoothers", "flow,none"), ("--video", "--smoothers", "flow", "--smoother", "ema")],
+)
+def test_several_smoothers_are_for_video_and_stand_alone(options: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(app, ["evaluate", "x.mp4", *options])
+    assert result.exit_code == 1
+    assert "--smoothers belongs to --video and takes the place of --smoother" in result.stderr
+
+
 def test_plugins_are_listed_for_people_and_for_programs() -> None:
     rows = json.loads(CliRunner().invoke(app, ["plugins", "--json"]).stdout)
     assert {"decoder", "backend", "scorer", "smoother", "exporter"} <= {row["kind"] for row in rows}
