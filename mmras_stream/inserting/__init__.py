@@ -1,1 +1,1 @@
-"""Put things that were never there into real drives, with the truth about every pixel."""
+"""Put things into real drives, or film drawn ones, with the truth about every pixel."""
