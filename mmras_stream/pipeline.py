@@ -131,6 +131,8 @@ def steady_frames(
 def _results(
     decoder: Decoder, model: Model, settings: Settings, tally: Tally, watch: MotionWatch
 ) -> Generator[FrameResult, None, None]:
+    from mmras_stream.temporal.looking_back import LookBack
+
     yield from stream(
         decoder,
         model,
@@ -139,7 +141,7 @@ def _results(
         watch=watch,
         namer=None if model.new_namer is None else model.new_namer(),
         wanted=settings.proposals,
-        look_back_seconds=settings.temporal.look_back_seconds,
+        look_back=LookBack(settings.temporal, settings.proposals),
         decode_ahead=settings.video.decode_ahead,
         tally=tally,
     )

@@ -148,8 +148,10 @@ class TemporalSettings:
     """A thing must be seen this long before it is proposed."""
     max_gap_seconds: float = 0.8
     """A thing unseen for longer gets a new id when it returns."""
-    look_back_seconds: float = 1.0
+    look_back_seconds: float = 2.5
     """Results are held back for so long, so that a thing is proposed on its first frames too."""
+    retrace: bool = True
+    """Follow things by their texture to frames in which they were not noticed, within that time."""
 
     def __post_init__(self) -> None:
         for name in ("half_life_seconds", "rise_half_life_seconds"):

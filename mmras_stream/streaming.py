@@ -12,13 +12,14 @@ from mmras_stream.model import Model
 from mmras_stream.motion import Motion
 from mmras_stream.prefetching import prefetch
 from mmras_stream.protocols import Decoder, Namer, Smoother, Tracker
-from mmras_stream.settings import ProposalSettings
+from mmras_stream.settings import ProposalSettings, TemporalSettings
 from mmras_stream.tracks import TrackLog
 from mmras_stream.types import AnomalyMap, Frame, FrameBatch, FrameResult, Mask, Proposal, VideoInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mmras_stream.temporal.looking_back import LookBack
     from mmras_stream.temporal.watching import MotionWatch
 
 
@@ -150,7 +151,7 @@ def stream(
     watch: MotionWatch | None = None,
     namer: Namer | None = None,
     wanted: ProposalSettings | None = None,
-    look_back_seconds: float = 0.0,
+    look_back: LookBack | None = None,
     decode_ahead: int = 4,
     tally: Tally | None = None,
 ) -> Generator[FrameResult, None, None]:
@@ -166,14 +167,14 @@ def stream(
         watch: Of this drive.
         namer: Of this drive; None gives no names.
         wanted: Which regions are looked for; None takes the defaults.
-        look_back_seconds: By which results are late, see `LookBack`.
+        look_back: Of this drive; None gives each result at once.
         decode_ahead: Batches.
         tally: Where the time of each stage is added up.
     """
     from mmras_stream.temporal.looking_back import LookBack
 
     tally, wanted = tally or Tally(decoder.info), wanted or ProposalSettings()
-    look_back = LookBack(seconds=look_back_seconds)
+    look_back = look_back or LookBack(TemporalSettings(look_back_seconds=0), wanted)
     steady_frames = steadied(
         decoder, model, smoother, watch=watch, decode_ahead=decode_ahead, tally=tally
     )
@@ -192,7 +193,7 @@ def stream(
                     model.threshold,
                     features=None if namer is None else steady.features,
                 )
-                settled = look_back.add(result, sightings)
+                settled = look_back.add(result, sightings, steady.motion)
                 yield from _timed(named(settled, namer), tally, "name")
         except Exception:  # whatever it was is raised again, after what was known before it
             yield from _timed(named(look_back.rest(), namer), tally, "name")

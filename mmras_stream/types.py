@@ -258,6 +258,8 @@ class Proposal:
     """The ordinary thing it looks like so much that it is suppressed."""
     on_road: float | None = None
     """Share of the ground around its foot that is road, 0..1; None where that is unknown."""
+    is_retraced: bool = False
+    """Its mask was not cut from scores, but followed here by texture from a frame where it was."""
     overlap: float | None = None
     """With the place where its thing was expected, as intersection over union on a coarse grid;
     None at the first sight of a thing."""

@@ -46,7 +46,7 @@ class Variant:
         own = replace(settings, temporal=replace(settings.temporal, smoother=smoother))
         self._smoother: Smoother = load(Kind.SMOOTHER, smoother)(own.temporal)
         self._tracker = new_tracker(info, own, threshold=model.threshold)
-        self._look_back = LookBack(seconds=own.temporal.look_back_seconds)
+        self._look_back = LookBack(own.temporal, own.proposals)
         self._namer = None if model.new_namer is None else model.new_namer()
         self._threshold = model.threshold
         self._wanted = own.proposals
@@ -63,7 +63,7 @@ class Variant:
         sightings = self._tracker.update(raw.frame, regions, raw.motion)
         features = None if self._namer is None else raw.features
         result = FrameResult(raw.frame, raw.raw_map, anomaly_map, (), self._threshold, features)
-        return [*named(self._look_back.add(result, sightings), self._namer)]
+        return [*named(self._look_back.add(result, sightings, raw.motion), self._namer)]
 
     def rest(self) -> Sequence[FrameResult]:
         """Return what is left to be said after the last frame."""

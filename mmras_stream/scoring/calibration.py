@@ -20,7 +20,7 @@ FORMAT = "mmras-stream calibration 1"
 ELSEWHERE = {
     "model": ("weights", "device", "precision"),
     "score": ("name",),
-    "temporal": ("look_back_seconds",),
+    "temporal": ("look_back_seconds", "retrace"),
     "proposals": ("threshold", "calibration"),
 }
 """Settings that do not count, or that the hash of the weights and the score stand for."""

@@ -188,14 +188,19 @@ def _remembered(frame: Frame) -> _Before:
     return _Before(frame.seconds, (frame.height, frame.width), small, is_flat, histogram)
 
 
-def thumbnail(frame: Frame) -> Tensor:
-    """Return a small grey picture, at most `LONGEST` pixels long, uint8, where the frame lies.
+def shrink_step(frame: Frame, longest: int = LONGEST) -> int:
+    """Return how many pixels of a frame lie side by side in one of its thumbnail."""
+    return -(-max(frame.height, frame.width) // longest)
+
+
+def thumbnail(frame: Frame, longest: int = LONGEST) -> Tensor:
+    """Return a small grey picture, at most `longest` pixels long, uint8, where the frame lies.
 
     Each of its pixels is the mean of a square of the frame; less than a square at the right and
     at the bottom is left out.
     """
     luma = frame.planes[0]
-    step = -(-max(frame.height, frame.width) // LONGEST)
+    step = shrink_step(frame, longest)
     height, width = max(1, frame.height // step), max(1, frame.width // step)
     whole = luma[: height * step, : width * step]
     if luma.device.type == "cpu":

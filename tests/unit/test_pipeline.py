@@ -20,6 +20,7 @@ from mmras_stream.prefetching import prefetch
 from mmras_stream.registry import Kind
 from mmras_stream.settings import OutputSettings, ProposalSettings, Settings, TemporalSettings
 from mmras_stream.streaming import Tally, stream
+from mmras_stream.temporal.looking_back import LookBack
 from mmras_stream.temporal.motion import NoMotion
 from mmras_stream.temporal.smoothing import NoSmoother
 from mmras_stream.temporal.tracker import MotionTracker, SeenThing
@@ -163,7 +164,7 @@ def failing_stream(part: str) -> Generator[FrameResult, None, None]:
         (FailingSmoother if part == "average" else NoSmoother)(SETTINGS),
         kind(SETTINGS, ProposalSettings(), threshold=0.5),
         watch=watch,
-        look_back_seconds=5.0,
+        look_back=LookBack(TemporalSettings(look_back_seconds=5.0), ProposalSettings()),
     )
 
 
@@ -202,7 +203,7 @@ def test_a_thing_is_proposed_on_the_frames_before_it_was_believed() -> None:
             MODEL,
             NoSmoother(settings),
             MotionTracker(settings, ProposalSettings(), threshold=0.5, frame_seconds=0.04),
-            look_back_seconds=seconds,
+            look_back=LookBack(TemporalSettings(look_back_seconds=seconds), ProposalSettings()),
         )
         for seconds in (0.0, 1.0)
     )

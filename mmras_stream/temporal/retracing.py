@@ -1,0 +1,155 @@
+"""Fill in the frames in which a believed thing was not seen, from a later one in which it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from mmras_stream.protocols import Sighting
+from mmras_stream.regions.rle import encode_crop, sample
+from mmras_stream.temporal.tracing import MaskTrace, Place
+from mmras_stream.types import AnomalyMap, FrameResult, Proposal
+
+SETTLING_SECONDS = 0.6
+"""From the first sight of a thing; the best look at it in this time is what is followed, as its
+first mask is often a part of it."""
+
+LEAST_AREA = 10
+"""Pixels of a mask, below which it is lost."""
+
+HIDDEN = 0.5
+"""Share of a mask under other things, above which it is lost."""
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """A result that waits, and what is seen in its frame."""
+
+    result: FrameResult
+    sightings: Sequence[Sighting]
+    follows: bool
+    """The frame belongs to the one before it: there is no cut between them."""
+    retraced: list[Proposal] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """Presentation time."""
+        return self.result.frame.seconds
+
+    def believed(self) -> tuple[Proposal, ...]:
+        """Return the proposals of things that are believed by now."""
+        seen = (
+            replace(sighting.proposal, track_id=sighting.track_id)
+            for sighting in self.sightings
+            if sighting.track_id is not None
+        )
+        return (*seen, *self.retraced)
+
+    def sight_of(self, track_id: int) -> Proposal | None:
+        """Return how a thing is seen here, unless it is only retraced."""
+        return next((s.proposal for s in self.sightings if s.track_id == track_id), None)
+
+
+class Retracer:
+    """Follows believed things back to where they were visible and not yet, or not, strange.
+
+    Args:
+        reach_seconds: From a frame to the next sight of a thing, at most.
+        min_area: Pixels of a mask at least, if any.
+    """
+
+    def __init__(self, *, reach_seconds: float, min_area: int | None = None) -> None:
+        self._reach = reach_seconds
+        self._least = max(LEAST_AREA, min_area or 0)
+        self._tried: set[tuple[int, int]] = set()
+
+    def complete(self, waiting: Sequence[Waiting]) -> None:
+        """Retrace what is seen later to the first of the frames that wait, if it gets so far."""
+        first = waiting[0]
+        self._tried = {(t, index) for t, index in self._tried if index > first.result.frame.index}
+        for track_id, number in self._coming(waiting):
+            begun = track_id, waiting[number].result.frame.index
+            if begun not in self._tried:
+                self._tried.add(begun)
+                self._retrace(waiting, track_id, number)
+
+    def _coming(self, waiting: Sequence[Waiting]) -> Iterator[tuple[int, int]]:
+        """Yield the things that are not in the first frame, each with where it is seen next."""
+        known = {proposal.track_id for proposal in waiting[0].believed()}
+        for number, entry in enumerate(waiting):
+            if (number and not entry.follows) or entry.seconds - waiting[0].seconds > self._reach:
+                return
+            for sighting in entry.sightings:
+                if sighting.track_id is not None and sighting.track_id not in known:
+                    known.add(sighting.track_id)
+                    yield sighting.track_id, number
+
+    def _retrace(self, waiting: Sequence[Waiting], track_id: int, number: int) -> None:
+        """Follow a thing back from about where it is seen, as far as it gets."""
+        best, start = _best(waiting, track_id, number)
+        trace = MaskTrace(start, waiting[best].result.frame)
+        for i in range(best - 1, -1, -1):
+            entry = waiting[i]
+            place = trace.follow(entry.result.frame)
+            if place is None:
+                return
+            if i < number:
+                proposal = self._proposal(start, entry, place)
+                if proposal is None:
+                    return
+                entry.retraced.append(replace(proposal, track_id=track_id))
+
+    def _proposal(self, start: Proposal, entry: Waiting, place: Place) -> Proposal | None:
+        """Make a proposal of a mask without what is another thing's; None if too little is left."""
+        height, width = place.mask.shape
+        rows = np.arange(place.top, place.top + height)
+        columns = np.arange(place.left, place.left + width)
+        mask = place.mask.copy()
+        for other in entry.believed():
+            mask &= ~sample(other.rle, rows, columns)
+        area = int(np.count_nonzero(mask))
+        if area < max(self._least, (1 - HIDDEN) * np.count_nonzero(place.mask)):
+            return None
+        ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        tight = mask[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1]
+        left, top = place.left + int(xs[0]), place.top + int(ys[0])
+        frame = entry.result.frame
+        return replace(
+            start,
+            frame_index=frame.index,
+            pts=frame.pts,
+            bbox_xywh=(left, top, tight.shape[1], tight.shape[0]),
+            area=area,
+            rle=encode_crop(tight, top=top, left=left, size=(frame.height, frame.width)),
+            score=_highest(entry.result.anomaly_map, (left, top, *tight.shape[::-1])),
+            on_road=None,
+            overlap=None,
+            is_retraced=True,
+        )
+
+
+def _best(waiting: Sequence[Waiting], track_id: int, number: int) -> tuple[int, Proposal]:
+    """Return where a thing is seen best soon after it is seen first, and how."""
+    until = waiting[number].seconds + SETTLING_SECONDS
+    looks: list[tuple[int, Proposal]] = []
+    for i in range(number, len(waiting)):
+        if i > number and (not waiting[i].follows or waiting[i].seconds > until):
+            break
+        sight = waiting[i].sight_of(track_id)
+        if sight is not None:
+            looks.append((i, sight))
+    return max(looks, key=lambda look: look[1].score)
+
+
+def _highest(anomaly_map: AnomalyMap, bbox_xywh: tuple[int, int, int, int]) -> float:
+    """Return the highest score in a box."""
+    left, top, width, height = bbox_xywh
+    rows, columns = anomaly_map.scores.shape
+    right, bottom = left + width - 1, top + height - 1
+    cells = anomaly_map.scores[
+        top * rows // anomaly_map.frame_height : bottom * rows // anomaly_map.frame_height + 1,
+        left * columns // anomaly_map.frame_width : right * columns // anomaly_map.frame_width + 1,
+    ]
+    return float(cells.max())

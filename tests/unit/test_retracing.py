@@ -1,0 +1,107 @@
+"""Things are proposed where they were visible before they were noticed, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmras_stream.motion import Cut, Motion
+from mmras_stream.regions.rle import decode
+from mmras_stream.settings import ProposalSettings, TemporalSettings
+from mmras_stream.temporal.looking_back import LookBack
+from mmras_stream.types import AnomalyMap, FrameResult, Proposal
+from moving_thing import Moving, agreement
+
+MOVING = Moving(side=24, growth=1.02)
+LENGTH = 40
+
+
+@dataclass
+class Sight:
+    proposal: Proposal
+    track_id: int | None = 7
+
+
+def results(
+    seen: Collection[int],
+    *,
+    cut: int | None = None,
+    temporal: TemporalSettings | None = None,
+    proposals: ProposalSettings | None = None,
+    others: tuple[Sight, ...] = (),
+) -> list[FrameResult]:
+    """Return what becomes of a drive in which the thing is seen in some frames, 25 a second."""
+    look_back = LookBack(temporal or TemporalSettings(), proposals or ProposalSettings())
+    given: list[FrameResult] = []
+    for index in range(LENGTH):
+        frame = MOVING.frame(index)
+        scores = np.full((60, 80), 0.01 * index, np.float32)
+        anomaly_map = AnomalyMap(index, scores, frame.height, frame.width)
+        sights = [Sight(MOVING.proposal(index))] if index in seen else []
+        motion = Motion(cut=Cut.SCENE if index == cut else None)
+        result = FrameResult(frame, anomaly_map, anomaly_map, (), 0.5)
+        given += look_back.add(result, [*others, *sights], motion)
+    return [*given, *look_back.rest()]
+
+
+def shown(given: list[FrameResult], track_id: int = 7) -> list[int]:
+    return [r.frame.index for r in given if track_id in {p.track_id for p in r.proposals}]
+
+
+def test_a_thing_is_proposed_back_to_the_first_frame() -> None:
+    given = results(range(30, LENGTH))
+    assert shown(given) == list(range(LENGTH))
+    for result in given:
+        (proposal,) = result.proposals
+        index = result.frame.index
+        mask = decode(proposal.rle)
+        assert proposal.is_retraced == (index < 30)
+        assert (proposal.frame_index, proposal.pts) == (index, result.frame.pts)
+        assert proposal.area == mask.sum()
+        x, y, width, height = proposal.bbox_xywh
+        assert mask[y : y + height, x : x + width].sum() == mask.sum()
+        assert agreement(mask, MOVING.mask(index)) > 0.6
+        if proposal.is_retraced:
+            assert proposal.score == np.float32(0.01 * index), "what the map says there"
+
+
+def test_a_gap_is_filled() -> None:
+    given = results([*range(10, 20), *range(25, LENGTH)])
+    assert shown(given) == list(range(LENGTH))
+    retraced = [r.frame.index for r in given if r.proposals[0].is_retraced]
+    assert retraced == [*range(10), *range(20, 25)]
+
+
+def test_nothing_is_retraced_beyond_a_cut() -> None:
+    assert shown(results(range(30, LENGTH), cut=22)) == list(range(22, LENGTH))
+
+
+def test_things_are_retraced_as_far_as_results_wait() -> None:
+    short = TemporalSettings(look_back_seconds=1.0)  # of which 0.6 s show how a thing is seen best
+    assert shown(results(range(30, LENGTH), temporal=short)) == list(range(20, LENGTH))
+    off = TemporalSettings(retrace=False)
+    assert shown(results(range(30, LENGTH), temporal=off)) == list(range(30, LENGTH))
+
+
+def test_a_thing_is_not_retraced_where_it_is_too_small() -> None:
+    least = MOVING.proposal(20).area
+    given = results(range(30, LENGTH), proposals=ProposalSettings(min_area=least))
+    first = shown(given)[0]
+    assert 15 <= first <= 25
+    assert min(p.area for r in given for p in r.proposals) >= least
+
+
+def test_a_retraced_mask_covers_no_other_thing() -> None:
+    given = results(range(30, LENGTH), others=(Sight(MOVING.proposal(12), 3),))
+    for result in given:
+        masks = [decode(p.rle) for p in result.proposals]
+        assert np.sum(masks, axis=0).max() <= 1
+    assert 12 not in shown(given), "it lies under the other one"
+
+
+def test_what_is_not_believed_is_not_retraced() -> None:
+    given = results(range(0), others=(Sight(MOVING.proposal(20), None),))
+    assert shown(given) == []
+    assert not any(result.proposals for result in given)
