@@ -157,7 +157,7 @@ def stream(
 ) -> Generator[FrameResult, None, None]:
     """Yield one result per frame, in presentation order.
 
-    After a failure what was known before it is yielded, then it is raised.
+    After a failure or Ctrl-C what was known before it is yielded, then it is raised.
 
     Args:
         decoder: As for `steadied`, like all that is not named here.
@@ -195,7 +195,7 @@ def stream(
                 )
                 settled = look_back.add(result, sightings, steady.motion)
                 yield from _timed(named(settled, namer), tally, "name")
-        except Exception:  # whatever it was is raised again, after what was known before it
+        except (Exception, KeyboardInterrupt):  # raised again, after what was known before it
             yield from _timed(named(look_back.rest(), namer), tally, "name")
             raise
         yield from _timed(named(look_back.rest(), namer), tally, "name")

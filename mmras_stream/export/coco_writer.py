@@ -33,8 +33,8 @@ class CocoWriter:
     The file holds `info`, `videos`, `images`, `tracks`, `annotations` and `categories`. Images
     carry a dense `frame_id` for readers that index by it, and the `frame_index` of the source.
     `file_name` is relative to the folder that holds the folder of the drive. Tracks carry what
-    `Track` says of them and the last words of their proposals. Memory grows with the number of
-    tracks only.
+    `Track` says of them and the last words of their proposals. The attribute `retraced` marks masks
+    that were followed there by texture. Memory grows with the number of tracks only.
     """
 
     def __init__(self, path: Path, context: RunContext) -> None:
@@ -137,6 +137,7 @@ class CocoWriter:
                 "score": score,
                 "track_id": proposal.track_id,
                 "occluded": False,
+                "retraced": proposal.is_retraced,
                 **words,
             },
         }

@@ -13,14 +13,14 @@ from mmras_stream.temporal.tracing import MaskTrace, Place
 from mmras_stream.types import AnomalyMap, FrameResult, Proposal
 
 SETTLING_SECONDS = 0.6
-"""From the first sight of a thing; the best look at it in this time is what is followed, as its
-first mask is often a part of it."""
+"""From the first sight of a thing; the best look at it in this time is what is followed first, as
+its first mask is often a part of it."""
 
 LEAST_AREA = 10
 """Pixels of a mask, below which it is lost."""
 
 HIDDEN = 0.5
-"""Share of a mask under other things, above which it is lost."""
+"""Share of a mask under other things, above which it is not proposed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -87,22 +87,33 @@ class Retracer:
                     yield sighting.track_id, number
 
     def _retrace(self, waiting: Sequence[Waiting], track_id: int, number: int) -> None:
-        """Follow a thing back from about where it is seen, as far as it gets."""
-        best, start = _best(waiting, track_id, number)
-        trace = MaskTrace(start, waiting[best].result.frame)
-        for i in range(best - 1, -1, -1):
-            entry = waiting[i]
-            place = trace.follow(entry.result.frame)
-            if place is None:
+        """Follow a thing back from its best look, or else from the first, as far as it gets."""
+        looks = _looks(waiting, track_id, number)
+        best = max(looks, key=lambda look: look[1].score)
+        for begin, start in dict.fromkeys((best, looks[0])):
+            reached = number
+            for i, place in self._places(waiting, begin, start):
+                if i < number:
+                    reached = i
+                    proposal = self._proposal(start, waiting[i], place)
+                    if proposal is not None:
+                        waiting[i].retraced.append(replace(proposal, track_id=track_id))
+            if reached < number:
                 return
-            if i < number:
-                proposal = self._proposal(start, entry, place)
-                if proposal is None:
-                    return
-                entry.retraced.append(replace(proposal, track_id=track_id))
+
+    def _places(
+        self, waiting: Sequence[Waiting], begin: int, start: Proposal
+    ) -> Iterator[tuple[int, Place]]:
+        """Yield where a mask was in the frames before, until it is lost."""
+        trace = MaskTrace(start, waiting[begin].result.frame)
+        for i in range(begin - 1, -1, -1):
+            place = trace.follow(waiting[i].result.frame)
+            if place is None or np.count_nonzero(place.mask) < self._least:
+                return
+            yield i, place
 
     def _proposal(self, start: Proposal, entry: Waiting, place: Place) -> Proposal | None:
-        """Make a proposal of a mask without what is another thing's; None if too little is left."""
+        """Make a proposal of a mask without what is another thing's; None if that hides it."""
         height, width = place.mask.shape
         rows = np.arange(place.top, place.top + height)
         columns = np.arange(place.left, place.left + width)
@@ -130,8 +141,8 @@ class Retracer:
         )
 
 
-def _best(waiting: Sequence[Waiting], track_id: int, number: int) -> tuple[int, Proposal]:
-    """Return where a thing is seen best soon after it is seen first, and how."""
+def _looks(waiting: Sequence[Waiting], track_id: int, number: int) -> list[tuple[int, Proposal]]:
+    """Return where and how a thing is seen from its first sight on, while it settles."""
     until = waiting[number].seconds + SETTLING_SECONDS
     looks: list[tuple[int, Proposal]] = []
     for i in range(number, len(waiting)):
@@ -140,7 +151,7 @@ def _best(waiting: Sequence[Waiting], track_id: int, number: int) -> tuple[int, 
         sight = waiting[i].sight_of(track_id)
         if sight is not None:
             looks.append((i, sight))
-    return max(looks, key=lambda look: look[1].score)
+    return looks
 
 
 def _highest(anomaly_map: AnomalyMap, bbox_xywh: tuple[int, int, int, int]) -> float:

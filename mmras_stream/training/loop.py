@@ -25,7 +25,7 @@ from mmras_stream.training.data import CropSource
 from mmras_stream.training.losses import class_loss, keep_loss, outlier_loss, ranking_loss
 from mmras_stream.training.recipe import CLASSES, EVERYTHING, OUTLIERS, TEXT, Recipe, Stage
 from mmras_stream.training.tuning import TuningCrops, freeze_statistics
-from mmras_stream.training.weights import first_network, write_weights
+from mmras_stream.training.weights import first_network, interpolated, write_weights
 from mmras_stream.training.words import WordLesson
 
 CHECKPOINT_EVERY_SECONDS = 60.0
@@ -280,9 +280,10 @@ class Trainer:
         os.replace(partial, self.checkpoint_path)  # noqa: PTH105 - atomic, and says so
 
     def _save_weights(self) -> None:
+        kept = self._recipe.schedule.kept_share
         write_weights(
             self._out,
-            self._average,
+            interpolated(self._average, self._before, kept) if kept > 0 else self._average,
             self._recipe,
             start=self._start,
             text=None if self._lesson is None else self._lesson.card,

@@ -9,6 +9,7 @@ from typing import Any
 
 from mmras_stream.errors import SettingsError
 from mmras_stream.models.compact import CompactConfig
+from mmras_stream.values import within_0_and_1
 
 CLASSES, OUTLIERS, EVERYTHING, TEXT = "classes", "outliers", "everything", "text"
 
@@ -25,6 +26,12 @@ class Schedule:
     crop_width: int
     weight_decay: float
     average_decay: float
+    kept_share: float = 0.0
+    """Of the weights that the run begins with, in the mean that is written: what is learnt anew
+    then costs less of what was known (Wortsman et al. 2022, arXiv 2109.01903)."""
+
+    def __post_init__(self) -> None:
+        within_0_and_1("schedule.kept_share", self.kept_share)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import platform
 from dataclasses import replace
 from pathlib import Path
@@ -73,6 +74,16 @@ def first_network(recipe: Recipe, start: Path | None) -> CompactNetwork:
         state = {k: v for k, v in state.items() if not k.startswith(OF_CLASSES)}
     network.load_state_dict(state, strict=False)
     return network
+
+
+def interpolated(network: CompactNetwork, other: CompactNetwork, share: float) -> CompactNetwork:
+    """Return a network whose weights lie between those of two, by a share at the other's."""
+    mean, state = copy.deepcopy(network), other.state_dict()
+    with torch.no_grad():
+        for name, value in mean.state_dict().items():
+            if value.is_floating_point():
+                value.lerp_(state[name], share)
+    return mean
 
 
 def write_weights(

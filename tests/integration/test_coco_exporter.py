@@ -82,7 +82,7 @@ def test_words_stand_in_the_attributes_only_where_there_are_some(tmp_path: Path)
     ]
     export_all(CocoExporter, context_for(tmp_path / "drive"), iter(drive))
     values = json.loads((tmp_path / "drive" / "proposals.coco.json").read_text())
-    bare = {"score", "track_id", "occluded"}
+    bare = {"score", "track_id", "occluded", "retraced"}
     words = [
         {key: value for key, value in annotation["attributes"].items() if key not in bare}
         for annotation in values["annotations"]

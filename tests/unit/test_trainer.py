@@ -78,6 +78,27 @@ def test_a_stage_leaves_alone_what_it_does_not_learn(
     assert any(not torch.equal(second[name], value) for name, value in first.items())
 
 
+def test_weights_that_are_written_may_keep_a_share_of_those_before(
+    data: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    before = tmp_path / "before.safetensors"
+    list(Trainer(recipe, data, before).run())
+    states = []
+    for share in (0.0, 0.5, 1.0):
+        schedule = replace(recipe.schedule, kept_share=share)
+        out = tmp_path / f"{share}.safetensors"
+        list(Trainer(replace(recipe, schedule=schedule), data, out, start=before).run())
+        states.append(load_network(out)[0].state_dict())
+    new, mean, old = states
+    start = load_network(before)[0].state_dict()
+    assert any(not torch.equal(new[name], start[name]) for name in start)
+    numbers = {name: value for name, value in start.items() if value.is_floating_point()}
+    for name, value in numbers.items():
+        torch.testing.assert_close(old[name], value, rtol=0, atol=0, msg=name)
+        between = (new[name] + value) / 2
+        torch.testing.assert_close(mean[name], between, rtol=2e-3, atol=1e-4, msg=name)
+
+
 def test_training_resumes_in_the_stage_where_it_stopped(
     data: Path, recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -228,7 +249,7 @@ def test_stages_are_chosen_by_name_and_share_the_minutes() -> None:
 
 def test_the_measured_clips_are_in_no_recipe() -> None:
     allowed = {"tmo_seattlestreet1", "tmo_night", "kb_dashcam", "carnd_vehicle_test_video"}
-    for name in ("embedded", "staged"):
+    for name in ("embedded", "further", "staged"):
         recipe = load_recipe(name)
         assert {Path(drive.video).stem for drive in recipe.drives} <= allowed
         assert not any(source.images.startswith("dev") for source in recipe.sources)
