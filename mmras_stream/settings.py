@@ -144,11 +144,11 @@ class TemporalSettings:
     """Time after which a past score has lost half its weight."""
     rise_half_life_seconds: float = 0.3
     """Of `flow`: the same where a score is higher than any that was near before."""
-    min_duration_seconds: float = 0.3
+    min_duration_seconds: float = 0.2
     """A thing must be seen this long before it is proposed."""
     max_gap_seconds: float = 0.8
     """A thing unseen for longer gets a new id when it returns."""
-    look_back_seconds: float = 2.5
+    look_back_seconds: float = 3.0
     """Results are held back for so long, so that a thing is proposed on its first frames too."""
     retrace: bool = True
     """Follow things by their texture to frames in which they were not noticed, within that time."""
