@@ -193,7 +193,8 @@ def stream(
                     model.threshold,
                     features=None if namer is None else steady.features,
                 )
-                settled = look_back.add(result, sightings, steady.motion)
+                with tally.timed("track"):
+                    settled = [*look_back.add(result, sightings, steady.motion)]
                 yield from _timed(named(settled, namer), tally, "name")
         except (Exception, KeyboardInterrupt):  # raised again, after what was known before it
             yield from _timed(named(look_back.rest(), namer), tally, "name")

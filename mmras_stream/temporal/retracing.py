@@ -20,7 +20,7 @@ LEAST_AREA = 10
 """Pixels of a mask, below which it is lost."""
 
 HIDDEN = 0.5
-"""Share of a mask under other things, above which it is not proposed."""
+"""Share of a mask under other things, above which it is lost."""
 
 
 @dataclass(slots=True, eq=False)
@@ -32,11 +32,11 @@ class Waiting:
     follows: bool
     """The frame belongs to the one before it: there is no cut between them."""
     retraced: list[Proposal] = field(default_factory=list)
+    seconds: float = field(init=False)
+    """Presentation time."""
 
-    @property
-    def seconds(self) -> float:
-        """Presentation time."""
-        return self.result.frame.seconds
+    def __post_init__(self) -> None:
+        self.seconds = self.result.frame.seconds
 
     def believed(self) -> tuple[Proposal, ...]:
         """Return the proposals of things that are believed by now."""
@@ -46,6 +46,10 @@ class Waiting:
             if sighting.track_id is not None
         )
         return (*seen, *self.retraced)
+
+    def ids(self) -> set[int | None]:
+        """Return the things that are shown here by now."""
+        return {proposal.track_id for proposal in self.believed()}
 
     def sight_of(self, track_id: int) -> Proposal | None:
         """Return how a thing is seen here, unless it is only retraced."""
@@ -77,7 +81,7 @@ class Retracer:
 
     def _coming(self, waiting: Sequence[Waiting]) -> Iterator[tuple[int, int]]:
         """Yield the things that are not in the first frame, each with where it is seen next."""
-        known = {proposal.track_id for proposal in waiting[0].believed()}
+        known = waiting[0].ids()
         for number, entry in enumerate(waiting):
             if (number and not entry.follows) or entry.seconds - waiting[0].seconds > self._reach:
                 return
@@ -91,14 +95,14 @@ class Retracer:
         looks = _looks(waiting, track_id, number)
         best = max(looks, key=lambda look: look[1].score)
         for begin, start in dict.fromkeys((best, looks[0])):
-            reached = number
             for i, place in self._places(waiting, begin, start):
-                if i < number:
-                    reached = i
-                    proposal = self._proposal(start, waiting[i], place)
-                    if proposal is not None:
-                        waiting[i].retraced.append(replace(proposal, track_id=track_id))
-            if reached < number:
+                if i >= number:
+                    continue
+                proposal = self._proposal(start, waiting[i], place)
+                if proposal is None:
+                    return
+                waiting[i].retraced.append(replace(proposal, track_id=track_id))
+            if track_id in waiting[number - 1].ids():
                 return
 
     def _places(
