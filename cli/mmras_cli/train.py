@@ -37,8 +37,8 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Argument(
-            help="A TOML file, 'embedded' for the recipe of the built-in weights, 'further' for "
-            "how they went on, 'staged', 'text', or 'tuning', which --coco takes by itself."
+            help="A TOML file, 'embedded' for the recipe of the built-in weights, 'further' to "
+            "go on from these, 'staged', 'text', or 'tuning', which --coco takes by itself."
         ),
     ] = None,
     *,
