@@ -23,7 +23,7 @@ def drawn(place: Place, moving: Moving) -> Mask:
         Moving(),
         Moving(side=20, growth=1.03, speed=(1.5, 0.8)),
         Moving(side=90, growth=0.97, start=(200, 120), speed=(-2.5, 0)),
-        Moving(side=60, growth=1.01, start=(300, 250), speed=(4, 1), height=540, width=1280),
+        Moving(side=60, start=(300, 250), height=540, width=1280),
     ],
 )
 def test_a_mask_follows_its_thing_forth_and_back(moving: Moving) -> None:
