@@ -88,8 +88,9 @@ class FramesExporter:
         for proposal in result.finds:
             assert proposal.track_id is not None
             self._tracks.add(result.frame.moment, proposal)
-            look = candidate(proposal, result.frame, position=position)
-            chosen |= self._key_frames.offer(proposal.track_id, look)
+            if not proposal.is_retraced:  # those are hardly seen, and poor examples
+                look = candidate(proposal, result.frame, position=position)
+                chosen |= self._key_frames.offer(proposal.track_id, look)
         return chosen
 
     def _take(self, position: int, result: FrameResult) -> None:
