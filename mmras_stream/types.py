@@ -249,7 +249,8 @@ class Proposal:
     """Pixels of the mask."""
     rle: Rle
     score: float
-    """Highest that as many of its cells reach as the smallest region has, see `find_regions`."""
+    """Highest that as many of its cells reach as the smallest region has, see `find_regions`; of a
+    retraced one the highest in its box."""
     track_id: int | None = None
     """From 1; the same for one physical thing throughout a drive."""
     guesses: tuple[Guess, ...] = ()

@@ -13,6 +13,9 @@ from mmras_stream.regions.rle import encode
 from mmras_stream.types import Frame, Mask, Proposal
 from shaky_drive import frame_of, texture
 
+SKIN = 48
+"""Pixels of a side of its texture, about as large as it is drawn."""
+
 
 @dataclass(frozen=True)
 class Moving:
@@ -52,11 +55,11 @@ class Moving:
 
     def _skin(self, index: int) -> npt.NDArray[np.float32]:
         x, y = self._centre(index)
-        scale = self._side(index) / 200
-        matrix = np.array([[scale, 0, x - 100 * scale], [0, scale, y - 100 * scale]])
-        skin = 255 - texture(200, 200, 8)
-        size = (self.width, self.height)
-        return np.asarray(cv2.warpAffine(skin, matrix, size, flags=cv2.INTER_AREA), np.float32)
+        scale = self._side(index) / SKIN
+        matrix = np.array([[scale, 0, x - scale * SKIN / 2], [0, scale, y - scale * SKIN / 2]])
+        # made small before, since sampling it further apart would let it flicker
+        skin = cv2.resize(255 - texture(200, 200, 8), (SKIN, SKIN), interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.warpAffine(skin, matrix, (self.width, self.height)), np.float32)
 
     def _side(self, index: int) -> float:
         return self.side * self.growth**index

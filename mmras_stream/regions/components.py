@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mmras_stream.regions.rle import encode_crop
+from mmras_stream.regions.place import Place
 from mmras_stream.types import AnomalyMap, Mask, Proposal, ScoreMap
 
 _Integers: TypeAlias = npt.NDArray[np.int32]
@@ -86,8 +86,8 @@ def _regions(
         score = _score(component, labels, scores, cells)
         level = min(max(score - (1 - MASK_SHARE) * abs(score), faint), strong)
         place = _cut(component, labels, anomaly_map, level)
-        if place is not None and np.count_nonzero(place[0]) >= least:
-            yield _measured(place, anomaly_map, pts=pts, score=score)
+        if place is not None and place.area >= least:
+            yield place.proposal(anomaly_map, pts=pts, score=score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +104,8 @@ def _large_enough(stats: _Integers, least_cells: float) -> list[int]:
 
 def _cut(
     component: _Component, labels: _Integers, anomaly_map: AnomalyMap, threshold: float
-) -> tuple[Mask, int, int] | None:
-    """Return the tight mask of a component, its left and its top; None if it holds no pixel."""
+) -> Place | None:
+    """Return the tight mask of a component; None if it holds no pixel."""
     map_height, map_width = labels.shape
     x, y, w, h = component.cells_xywh
     rows, above = _aligned(y - _REACH, y + h + _REACH, map_height, anomaly_map.frame_height)
@@ -115,10 +115,7 @@ def _cut(
     alone: ScoreMap = np.where((own == component.label) | (own == 0), scores, scores.min())
     size = (before.stop - before.start, above.stop - above.start)
     mask: Mask = cv2.resize(alone, size, interpolation=cv2.INTER_LINEAR) > threshold
-    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
-    if width == 0:
-        return None
-    return mask[top : top + height, left : left + width], left + before.start, top + above.start
+    return Place(mask, before.start, above.start).tight()
 
 
 def _score(component: _Component, labels: _Integers, scores: ScoreMap, least_cells: float) -> float:
@@ -128,21 +125,6 @@ def _score(component: _Component, labels: _Integers, scores: ScoreMap, least_cel
     own = scores[cells][labels[cells] == component.label]
     rank = min(own.size, max(1, math.ceil(least_cells)))
     return float(np.partition(own, -rank)[-rank])
-
-
-def _measured(
-    place: tuple[Mask, int, int], anomaly_map: AnomalyMap, *, pts: int, score: float
-) -> Proposal:
-    mask, left, top = place
-    size = anomaly_map.frame_height, anomaly_map.frame_width
-    return Proposal(
-        frame_index=anomaly_map.frame_index,
-        pts=pts,
-        bbox_xywh=(left, top, mask.shape[1], mask.shape[0]),
-        area=int(np.count_nonzero(mask)),
-        rle=encode_crop(mask, top=top, left=left, size=size),
-        score=score,
-    )
 
 
 def _aligned(begin: int, end: int, cells: int, pixels: int) -> tuple[slice, slice]:

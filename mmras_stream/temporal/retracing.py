@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from mmras_stream.protocols import Sighting
-from mmras_stream.regions.rle import encode_crop, sample
-from mmras_stream.temporal.tracing import MaskTrace, Place
+from mmras_stream.regions.place import Place
+from mmras_stream.temporal.tracing import MaskTrace
 from mmras_stream.types import AnomalyMap, FrameResult, Proposal
 
 SETTLING_SECONDS = 0.6
@@ -98,7 +96,7 @@ class Retracer:
             for i, place in self._places(waiting, begin, start):
                 if i >= number:
                     continue
-                proposal = self._proposal(start, waiting[i], place)
+                proposal = self._proposal(waiting[i], place)
                 if proposal is None:
                     return
                 waiting[i].retraced.append(replace(proposal, track_id=track_id))
@@ -112,37 +110,22 @@ class Retracer:
         trace = MaskTrace(start, waiting[begin].result.frame)
         for i in range(begin - 1, -1, -1):
             place = trace.follow(waiting[i].result.frame)
-            if place is None or np.count_nonzero(place.mask) < self._least:
+            if place is None or place.area < self._least:
                 return
             yield i, place
 
-    def _proposal(self, start: Proposal, entry: Waiting, place: Place) -> Proposal | None:
+    def _proposal(self, entry: Waiting, place: Place) -> Proposal | None:
         """Make a proposal of a mask without what is another thing's; None if that hides it."""
-        height, width = place.mask.shape
-        rows = np.arange(place.top, place.top + height)
-        columns = np.arange(place.left, place.left + width)
-        mask = place.mask.copy()
+        shown = place
         for other in entry.believed():
-            mask &= ~sample(other.rle, rows, columns)
-        area = int(np.count_nonzero(mask))
-        if area < max(self._least, (1 - HIDDEN) * np.count_nonzero(place.mask)):
+            shown = shown.without(other)
+        tight = shown.tight()
+        if tight is None or tight.area < max(self._least, (1 - HIDDEN) * place.area):
             return None
-        ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        tight = mask[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1]
-        left, top = place.left + int(xs[0]), place.top + int(ys[0])
-        frame = entry.result.frame
-        return replace(
-            start,
-            frame_index=frame.index,
-            pts=frame.pts,
-            bbox_xywh=(left, top, tight.shape[1], tight.shape[0]),
-            area=area,
-            rle=encode_crop(tight, top=top, left=left, size=(frame.height, frame.width)),
-            score=_highest(entry.result.anomaly_map, (left, top, *tight.shape[::-1])),
-            on_road=None,
-            overlap=None,
-            is_retraced=True,
-        )
+        result = entry.result
+        score = _highest(result.anomaly_map, tight)
+        proposal = tight.proposal(result.anomaly_map, pts=result.frame.pts, score=score)
+        return replace(proposal, is_retraced=True)
 
 
 def _looks(waiting: Sequence[Waiting], track_id: int, number: int) -> list[tuple[int, Proposal]]:
@@ -158,13 +141,17 @@ def _looks(waiting: Sequence[Waiting], track_id: int, number: int) -> list[tuple
     return looks
 
 
-def _highest(anomaly_map: AnomalyMap, bbox_xywh: tuple[int, int, int, int]) -> float:
-    """Return the highest score in a box."""
-    left, top, width, height = bbox_xywh
+def _highest(anomaly_map: AnomalyMap, place: Place) -> float:
+    """Return the highest score in the box of a mask."""
+    height, width = place.mask.shape
     rows, columns = anomaly_map.scores.shape
-    right, bottom = left + width - 1, top + height - 1
     cells = anomaly_map.scores[
-        top * rows // anomaly_map.frame_height : bottom * rows // anomaly_map.frame_height + 1,
-        left * columns // anomaly_map.frame_width : right * columns // anomaly_map.frame_width + 1,
+        _cells(place.top, height, rows, anomaly_map.frame_height),
+        _cells(place.left, width, columns, anomaly_map.frame_width),
     ]
     return float(cells.max())
+
+
+def _cells(start: int, length: int, cells: int, pixels: int) -> slice:
+    """Return the cells that a range of pixels touches."""
+    return slice(start * cells // pixels, (start + length - 1) * cells // pixels + 1)

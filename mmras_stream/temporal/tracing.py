@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mmras_stream.regions.rle import sample
+from mmras_stream.regions.place import Place
 from mmras_stream.temporal.watching import shrink_step, thumbnail
 from mmras_stream.types import Frame, Mask, Proposal
 
@@ -28,14 +26,15 @@ RETURNING = 0.5
 """Share of the points that have to return, so that the mask is not lost."""
 
 AGREEING = 1.5
-"""Times the median distance from the median shift, up to which a point tells the scale."""
+"""Times the median distance from the median shift, up to which a point tells the scale. That
+understates it, yet points further off show the ground beside a thing more often than its growth: on
+drives 0.88 of the masks then lie on their things, 0.75 if points that fit the scale are taken."""
 
 FASTEST = 1.1
 """Times that a mask grows or shrinks from one picture to the next, at most."""
 
-LIKE = 0.25
-"""Correlation with the look at the start, below which something else is in its place; far things
-of ten pixels keep little more over a second or two."""
+LIKE = 0.45
+"""Correlation with the look at the start, below which something else may be in its place."""
 
 LOOK_SHARE = 0.8
 """Of the sides of a mask's box: its middle, in which there is little else, is how it looks."""
@@ -59,17 +58,6 @@ _Points = npt.NDArray[np.float32]
 _Grey = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Place:
-    """A mask somewhere in a frame."""
-
-    mask: Mask
-    """Of a part of the frame."""
-    left: int
-    """Pixels from the left border of the frame to that part."""
-    top: int
-
-
 class MaskTrace:
     """Follows one mask through pictures, forth or back in time, until it is lost.
 
@@ -85,7 +73,7 @@ class MaskTrace:
 
     def __init__(self, start: Proposal, frame: Frame) -> None:
         x, y, width, height = start.bbox_xywh
-        self._mask = sample(start.rle, np.arange(y, y + height), np.arange(x, x + width))
+        self._mask = Place.of(start).mask
         self._step = shrink_step(frame, LONGEST)
         self._corner = np.array([x, y], np.float32) / self._step
         self._side = np.array([width, height], np.float32) / self._step

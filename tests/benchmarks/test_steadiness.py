@@ -143,7 +143,7 @@ def test_steady_scores_are_better_on_every_drive_and_steadier(
     assert flow.mean("average_precision") > none.mean("average_precision")
     assert flow.mean("tc") >= none.mean("tc") + 0.05
     assert flow.mean("average_precision") > ema.mean("average_precision")
-    assert flow.mean("tc") >= ema.mean("tc") - 0.02, "wanted is more; ema shows hardly anything"
+    assert flow.mean("tc") > ema.mean("tc")
 
 
 def test_steady_scores_flip_less_and_give_fewer_false_tracks(evaluation: VideoEvaluation) -> None:

@@ -138,9 +138,11 @@ class FailingMotion:
 class FailingSmoother(NoSmoother):
     """Fails on frame 2."""
 
+    failure: BaseException = ArithmeticError("average diverged")
+
     def update(self, frame: Frame, anomaly_map: AnomalyMap, motion: Motion) -> AnomalyMap:
         if frame.index == 2:
-            raise ArithmeticError("average diverged")
+            raise self.failure
         return super().update(frame, anomaly_map, motion)
 
 
@@ -183,6 +185,14 @@ def test_frames_that_wait_are_not_lost_by_a_failure() -> None:
     indices = [next(results).frame.index, next(results).frame.index]
     assert indices == [0, 1]
     with pytest.raises(ArithmeticError, match="average diverged"):
+        next(results)
+
+
+def test_frames_that_wait_are_not_lost_by_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FailingSmoother, "failure", KeyboardInterrupt())
+    results = failing_stream("average")
+    assert [next(results).frame.index for _ in range(2)] == [0, 1]
+    with pytest.raises(KeyboardInterrupt):
         next(results)
 
 

@@ -14,7 +14,7 @@ from mmras_stream.temporal.looking_back import LookBack
 from mmras_stream.types import AnomalyMap, FrameResult, Proposal
 from moving_thing import Moving, agreement
 
-MOVING = Moving(side=24, growth=1.02)
+MOVING = Moving(side=24, growth=1.01)
 LENGTH = 40
 
 

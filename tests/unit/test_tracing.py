@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmras_stream.temporal.tracing import MaskTrace, Place
+from mmras_stream.regions.place import Place
+from mmras_stream.temporal.tracing import MaskTrace
 from mmras_stream.types import Mask
 from moving_thing import Moving, agreement
 

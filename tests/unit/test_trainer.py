@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from mmras_stream.errors import CheckpointError, DataError, SettingsError
+from mmras_stream.errors import CheckpointError, DataError
 from mmras_stream.models.checkpoint import load_network
 from mmras_stream.training.data import Crop, CropSource
 from mmras_stream.training.loop import Trainer
 from mmras_stream.training.losses import class_loss, outlier_loss, ranking_loss
 from mmras_stream.training.recipe import Loss, Recipe, Stage
-from mmras_stream.training.recipe_file import load_recipe
 from mmras_stream.types import SegmentationOutput
 from road_pictures import small_recipe, write_pictures
 
@@ -215,51 +214,6 @@ def test_labels_of_another_size_are_named(data: Path, recipe: Recipe) -> None:
         CropSource(recipe, data)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (("seed = 7", "sed = 7"), "unknown 'sed'; known"),
-        (("share = 0.42", "shard = 0.42"), "sources: unknown 'shard'"),
-        (("dice = 0.5", ""), "loss: .*missing 1 required positional argument: 'dice'"),
-        (("seed = 7", "seed ="), "is not TOML"),
-        (("[[stages]]", "[[drives]]"), "drives: unknown 'learning_rate'"),
-        (('"everything"', '"everythin"'), "learns 'everythin' is unknown; did you mean 'every"),
-    ],
-)
-def test_a_recipe_with_a_wrong_key_is_refused(
-    tmp_path: Path, change: tuple[str, str], message: str
-) -> None:
-    from importlib.resources import files
-
-    text = (files("mmras_stream.training") / "recipes" / "embedded.toml").read_text("utf-8")
-    path = tmp_path / "r.toml"
-    path.write_text(text.replace(*change))
-    with pytest.raises(SettingsError, match=message):
-        load_recipe(path)
-
-
-def test_stages_are_chosen_by_name_and_share_the_minutes() -> None:
-    staged = load_recipe("staged")
-    chosen = staged.only(["joint", "head"]).lasting(16.0)
-    assert [stage.name for stage in chosen.stages] == ["head", "joint"]
-    assert sum(stage.minutes for stage in chosen.stages) == pytest.approx(16.0)
-    with pytest.raises(SettingsError, match="stage 'hed' is unknown; did you mean 'head'"):
-        staged.only(["hed"])
-
-
-def test_the_measured_clips_are_in_no_recipe() -> None:
-    allowed = {"tmo_seattlestreet1", "tmo_night", "kb_dashcam", "carnd_vehicle_test_video"}
-    for name in ("embedded", "further", "staged"):
-        recipe = load_recipe(name)
-        assert {Path(drive.video).stem for drive in recipe.drives} <= allowed
-        assert not any(source.images.startswith("dev") for source in recipe.sources)
-
-
-def test_an_unknown_recipe_is_named() -> None:
-    with pytest.raises(SettingsError, match=r"no recipe 'embeded'.*try 'embedded'"):
-        load_recipe("embeded")
-
-
 def test_a_group_has_the_probability_of_its_classes() -> None:
     scores = torch.randn(2, 4, 3, 5, generator=torch.Generator().manual_seed(0))
     output = SegmentationOutput(class_scores=scores, features=scores)
@@ -276,22 +230,6 @@ def test_a_group_has_the_probability_of_its_classes() -> None:
     torch.testing.assert_close(class_loss(output, labels, [(0, 3), (1,)]), wanted)
     nothing = torch.full((2, 3, 5), 255)
     assert float(class_loss(output, nothing, [(0, 3)])) == 0
-
-
-def test_a_group_of_unknown_classes_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "r.toml"
-    path.write_text('extends = "embedded"\n[groups]\nliving = ["persn"]\n')
-    with pytest.raises(SettingsError, match="class 'persn' is unknown; did you mean 'person'"):
-        load_recipe(path)
-
-
-def test_a_recipe_takes_from_another_what_it_does_not_say(tmp_path: Path) -> None:
-    path = tmp_path / "r.toml"
-    path.write_text('extends = "embedded"\nseed = 5\n[augmentation]\nblur = 0.5\n')
-    here, there = load_recipe(path), load_recipe("embedded")
-    assert here.seed == 5
-    assert here.augmentation == replace(there.augmentation, blur=0.5)
-    assert here.stages == there.stages
 
 
 def test_frozen_statistics_keep_their_statistics(
