@@ -18,7 +18,7 @@ from mmras_stream.training.coco_pictures import (
     read_coco_file,
 )
 from mmras_stream.training.recipe import Reviewed
-from mmras_stream.training.verdicts import Verdict, verdict_of
+from mmras_stream.training.verdicts import Verdict, is_retraced, verdict_of
 from mmras_stream.types import Mask
 
 STILL_THERE = 0.25
@@ -26,6 +26,12 @@ STILL_THERE = 0.25
 
 SAME_BOX = 0.5
 """Intersection over union of boxes from which an annotation without a mask is a proposal."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Proposed:
+    mask: Mask
+    is_retraced: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +52,8 @@ def read_review(reviewed: Reviewed, data: Path) -> Iterator[ReviewedPicture]:
     A proposal is rejected by its category, by an attribute (see `verdict_of`), or, where the file
     from before the review is known, by having been taken away. Whatever else bears an annotation
     is accepted. `iscrowd` says nothing: CVAT sets it for every mask. Pictures that the reviewed
-    file does not list were not looked at.
+    file does not list were not looked at. What was only retraced teaches nothing, kept or taken
+    away: the network did not find it strange, and its mask is rough.
 
     Args:
         reviewed: The files.
@@ -70,8 +77,8 @@ def read_review(reviewed: Reviewed, data: Path) -> Iterator[ReviewedPicture]:
         raise DataError(f"{befores[0].path} and {file.path} have no picture in common")
     taught = False
     for path, (_, picture) in listed.items():
-        masks = _proposed(*proposed[path], picture) if path in proposed else []
-        judged = _judged(file, picture, path, masks)
+        before = _proposed(*proposed[path], picture) if path in proposed else []
+        judged = _judged(file, picture, path, before)
         taught |= bool(judged.accepted or judged.rejected)
         yield judged
     if not taught:
@@ -98,29 +105,34 @@ def _located(
     return located
 
 
-def _proposed(file: CocoFile, before: ListedPicture, now: ListedPicture) -> list[Mask]:
+def _proposed(file: CocoFile, before: ListedPicture, now: ListedPicture) -> list[_Proposed]:
     if before.size != now.size:
         raise DataError(
             f"{file.path} says that {before.file_name} is {before.size[1]}x{before.size[0]}, the "
             f"reviewed file {now.size[1]}x{now.size[0]}"
         )
     return [
-        decode_segmentation(one.get("segmentation"), now.size, of=_name(file, one))
+        _Proposed(
+            decode_segmentation(one.get("segmentation"), now.size, of=_name(file, one)),
+            is_retraced(one, of=_name(file, one)),
+        )
         for one in before.annotations
     ]
 
 
 def _judged(
-    file: CocoFile, listed: ListedPicture, path: Path, before: Sequence[Mask]
+    file: CocoFile, listed: ListedPicture, path: Path, before: Sequence[_Proposed]
 ) -> ReviewedPicture:
     found: dict[Verdict, list[Mask]] = {verdict: [] for verdict in Verdict}
     for one in listed.annotations:
         category = file.categories.get(one.get("category_id"), "")
         verdict = verdict_of(one, category, of=_name(file, one))
-        found[verdict].append(_mask(file, one, listed.size, before))
+        if is_retraced(one, of=_name(file, one)):
+            verdict = Verdict.UNSURE
+        found[verdict].append(_mask(file, one, listed.size, [p.mask for p in before]))
     annotated = _union([mask for masks in found.values() for mask in masks], listed.size)
     kept = _union(found[Verdict.ACCEPTED] + found[Verdict.UNSURE], listed.size)
-    taken_away = [m for m in before if (m & annotated).sum() < STILL_THERE * m.sum()]
+    taken_away = [p.mask for p in before if not p.is_retraced and _is_gone(p.mask, annotated)]
     return ReviewedPicture(
         path,
         listed.size,
@@ -164,6 +176,10 @@ def _box_overlap(box: tuple[float, float, float, float], mask: Mask) -> float:
     shared = max(0.0, across) * max(0.0, down)
     areas = sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (box, other))
     return float(shared / max(areas - shared, 1e-9))
+
+
+def _is_gone(mask: Mask, annotated: Mask) -> bool:
+    return bool((mask & annotated).sum() < STILL_THERE * mask.sum())
 
 
 def _union(masks: Sequence[Mask], size: tuple[int, int]) -> Mask:

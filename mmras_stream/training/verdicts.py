@@ -49,8 +49,7 @@ def verdict_of(annotation: Mapping[str, object], category: str, *, of: str) -> V
     Raises:
         DataError: an attribute has another value.
     """
-    inner = annotation.get("attributes")
-    attributes = {**annotation, **(inner if isinstance(inner, Mapping) else {})}
+    attributes = _attributes(annotation)
     if attributes.get("review") not in (None, ""):
         return _named(attributes["review"], of)
     for name, when_true, when_false in (
@@ -61,6 +60,25 @@ def verdict_of(annotation: Mapping[str, object], category: str, *, of: str) -> V
             return when_true if _answer(attributes[name], name, of) else when_false
     plain = category.lower().replace("_", " ").replace("-", " ").strip()
     return OTHER_NAMES.get(plain) or (Verdict(plain) if plain in set(Verdict) else Verdict.ACCEPTED)
+
+
+def is_retraced(annotation: Mapping[str, object], *, of: str) -> bool:
+    """Tell whether an annotation is of a thing that was only followed to its frame.
+
+    Args:
+        annotation: As for `verdict_of`, like `of`.
+        of: Whose attribute it is.
+
+    Raises:
+        DataError: the attribute `retraced` is neither true nor false.
+    """
+    value = _attributes(annotation).get("retraced")
+    return value not in (None, "") and _answer(value, "retraced", of)
+
+
+def _attributes(annotation: Mapping[str, object]) -> dict[str, object]:
+    inner = annotation.get("attributes")
+    return {**annotation, **(inner if isinstance(inner, Mapping) else {})}
 
 
 def _named(value: object, of: str) -> Verdict:

@@ -69,6 +69,19 @@ def test_what_is_unsure_is_neither(tmp_path: Path) -> None:
     assert not picture.rejected
 
 
+@pytest.mark.parametrize("marked", [{"attributes": {"retraced": True}}, {"retraced": "true"}])
+def test_what_was_only_retraced_teaches_nothing(tmp_path: Path, marked: dict[str, Any]) -> None:
+    seen, retraced = annotation(compressed(RIGHT)), annotation(compressed(WRONG), **marked)
+    picture = only(tmp_path, seen, retraced)
+    assert_masks(picture.unsure, WRONG)
+    assert_masks(picture.accepted, RIGHT)
+    write_coco(tmp_path / "before.json", [seen, retraced])
+    write_coco(tmp_path / "reviewed.json", [seen])
+    (picture,) = read(tmp_path, "before.json")
+    assert not picture.rejected
+    assert not picture.unsure
+
+
 def test_an_unknown_verdict_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"annotation 1 has the review 'meh'; it must be one of"):
         only(tmp_path, annotation(compressed(RIGHT), attributes={"review": "meh"}))
