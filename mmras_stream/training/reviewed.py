@@ -126,9 +126,9 @@ def _judged(
     found: dict[Verdict, list[Mask]] = {verdict: [] for verdict in Verdict}
     for one in listed.annotations:
         category = file.categories.get(one.get("category_id"), "")
-        verdict = verdict_of(one, category, of=_name(file, one))
         if is_retraced(one, of=_name(file, one)):
-            verdict = Verdict.UNSURE
+            continue
+        verdict = verdict_of(one, category, of=_name(file, one))
         found[verdict].append(_mask(file, one, listed.size, [p.mask for p in before]))
     annotated = _union([mask for masks in found.values() for mask in masks], listed.size)
     kept = _union(found[Verdict.ACCEPTED] + found[Verdict.UNSURE], listed.size)
