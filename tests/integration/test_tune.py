@@ -16,14 +16,8 @@ from reviews import annotation, compressed, square, write_coco, write_pictures
 THRESHOLD = 0.5
 """Low enough that the built-in weights find drawn cars strange."""
 
-SHORT = {
-    "batch_size = 8": "batch_size = 4",
-    "steps = 120": "steps = 20",
-    "steps = 240": "steps = 40",
-    "scenes = 24": "scenes = 8",
-    "learning_rate = 1e-3": "learning_rate = 4e-3",
-    "learning_rate = 2e-4": "learning_rate = 1.5e-3",
-}
+SHORT = {"steps = 120": "steps = 60", "steps = 240": "steps = 120"}
+"""Of the recipe; with fewer steps, or a faster rate, what is learnt is mostly chance."""
 
 
 @pytest.fixture
@@ -111,7 +105,7 @@ def test_one_reviewed_file_is_enough_and_the_threshold_stays(
     tmp_path: Path, reviewed: Path, short_recipe: Path
 ) -> None:
     text = short_recipe.read_text()
-    for name, few in (("steps", 20), ("steps", 40), ("scenes", 8)):
+    for name, few in (("steps", 60), ("steps", 120), ("scenes", 24)):
         text = text.replace(f"{name} = {few}", f"{name} = 1")
     short_recipe.write_text(text)
     out = tmp_path / "tuned.safetensors"
