@@ -126,13 +126,14 @@ def _judged(
     found: dict[Verdict, list[Mask]] = {verdict: [] for verdict in Verdict}
     for one in listed.annotations:
         category = file.categories.get(one.get("category_id"), "")
-        if is_retraced(one, of=_name(file, one)):
-            continue
         verdict = verdict_of(one, category, of=_name(file, one))
-        found[verdict].append(_mask(file, one, listed.size, [p.mask for p in before]))
+        if is_retraced(one, of=_name(file, one)):
+            verdict = Verdict.UNSURE
+        found[verdict].append(_mask(file, one, listed.size, before))
     annotated = _union([mask for masks in found.values() for mask in masks], listed.size)
     kept = _union(found[Verdict.ACCEPTED] + found[Verdict.UNSURE], listed.size)
-    taken_away = [p.mask for p in before if not p.is_retraced and _is_gone(p.mask, annotated)]
+    seen = [one.mask for one in before if not one.is_retraced]
+    taken_away = [m for m in seen if (m & annotated).sum() < STILL_THERE * m.sum()]
     return ReviewedPicture(
         path,
         listed.size,
@@ -143,19 +144,19 @@ def _judged(
 
 
 def _mask(
-    file: CocoFile, annotation: Annotation, size: tuple[int, int], before: Sequence[Mask]
+    file: CocoFile, annotation: Annotation, size: tuple[int, int], before: Sequence[_Proposed]
 ) -> Mask:
     """Draw an annotation; one that has only a box gets the mask of the proposal that lies there."""
     if annotation.get("segmentation"):
         return decode_segmentation(annotation["segmentation"], size, of=_name(file, annotation))
     box = _box_of(annotation)
-    overlaps = [_box_overlap(box, mask) for mask in before] if box else []
+    overlaps = [_box_overlap(box, one.mask) for one in before] if box else []
     if not overlaps or max(overlaps) < SAME_BOX:
         raise DataError(
             f"{_name(file, annotation)} has no mask; export masks or polygons, or give the file "
             "from before the review with --proposals"
         )
-    return before[int(np.argmax(overlaps))]
+    return before[int(np.argmax(overlaps))].mask
 
 
 def _box_of(annotation: Mapping[str, object]) -> tuple[float, float, float, float] | None:
@@ -176,10 +177,6 @@ def _box_overlap(box: tuple[float, float, float, float], mask: Mask) -> float:
     shared = max(0.0, across) * max(0.0, down)
     areas = sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (box, other))
     return float(shared / max(areas - shared, 1e-9))
-
-
-def _is_gone(mask: Mask, annotated: Mask) -> bool:
-    return bool((mask & annotated).sum() < STILL_THERE * mask.sum())
 
 
 def _union(masks: Sequence[Mask], size: tuple[int, int]) -> Mask:

@@ -74,7 +74,7 @@ def test_what_was_only_retraced_teaches_nothing(tmp_path: Path, marked: dict[str
     seen, retraced = annotation(compressed(RIGHT)), annotation(compressed(WRONG), **marked)
     picture = only(tmp_path, seen, retraced)
     assert_masks(picture.accepted, RIGHT)
-    assert not picture.unsure
+    assert_masks(picture.unsure, WRONG)
     write_coco(tmp_path / "before.json", [seen, retraced])
     write_coco(tmp_path / "reviewed.json", [seen])
     (picture,) = read(tmp_path, "before.json")
@@ -85,6 +85,8 @@ def test_what_was_only_retraced_teaches_nothing(tmp_path: Path, marked: dict[str
 def test_an_unknown_verdict_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"annotation 1 has the review 'meh'; it must be one of"):
         only(tmp_path, annotation(compressed(RIGHT), attributes={"review": "meh"}))
+    with pytest.raises(DataError, match=r"annotation 1 has 'old' for retraced; it must be true"):
+        only(tmp_path, annotation(compressed(RIGHT), attributes={"retraced": "old"}))
     with pytest.raises(DataError, match=r"annotation 1 has 'maybe' for accepted; it must be true"):
         only(tmp_path, annotation(compressed(RIGHT), accepted="maybe"))
 
