@@ -52,8 +52,8 @@ def read_review(reviewed: Reviewed, data: Path) -> Iterator[ReviewedPicture]:
     A proposal is rejected by its category, by an attribute (see `verdict_of`), or, where the file
     from before the review is known, by having been taken away. Whatever else bears an annotation
     is accepted. `iscrowd` says nothing: CVAT sets it for every mask. Pictures that the reviewed
-    file does not list were not looked at. What was only retraced teaches nothing, kept or taken
-    away: the network did not find it strange, and its mask is rough.
+    file does not list were not looked at. A mask with the attribute `retraced` is rough, and
+    of what the network did not find strange: kept it is unsure, taken away it is no rejection.
 
     Args:
         reviewed: The files.

@@ -70,7 +70,9 @@ def test_what_is_unsure_is_neither(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("marked", [{"attributes": {"retraced": True}}, {"retraced": "true"}])
-def test_what_was_only_retraced_teaches_nothing(tmp_path: Path, marked: dict[str, Any]) -> None:
+def test_what_was_only_retraced_is_neither_accepted_nor_rejected(
+    tmp_path: Path, marked: dict[str, Any]
+) -> None:
     seen, retraced = annotation(compressed(RIGHT)), annotation(compressed(WRONG), **marked)
     picture = only(tmp_path, seen, retraced)
     assert_masks(picture.accepted, RIGHT)
