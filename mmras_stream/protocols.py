@@ -80,6 +80,8 @@ class MotionEstimator(Protocol):
     def flow(self, source: Tensor, target: Tensor) -> Flow | None:
         """Return where each place of `source` lies in `target`; None where that cannot be told.
 
+        The grid of places covers the picture and may be coarser than it.
+
         Args:
             source: (height, width) uint8, a small grey picture on the device of the decoder.
             target: Of the same size.

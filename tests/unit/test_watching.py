@@ -48,6 +48,22 @@ def test_motion_is_found_both_ways(estimator: MotionEstimator) -> None:
     assert motion.sure[middle].mean() > 0.95
 
 
+def test_what_is_small_and_fast_is_followed() -> None:
+    def crossing(left: int) -> Picture:
+        picture = street() // 6 + 100
+        picture[220:236, left : left + 16] = texture(16, 16, 3).astype(np.uint8)
+        return picture
+
+    _, motion = followed(MotionWatch(DisMotion()), crossing(300), crossing(310))
+    assert motion.backward is not None
+    pixels_per_cell = 640 // motion.backward.shape[1]
+    rows, columns = (
+        slice(start // pixels_per_cell, (start + 12) // pixels_per_cell) for start in (222, 312)
+    )
+    shifts = motion.backward[rows, columns, 0] * pixels_per_cell
+    assert np.median(shifts) == pytest.approx(-10, abs=2)
+
+
 def test_without_an_estimator_nothing_is_known_but_cuts() -> None:
     black_and_white = np.where(np.indices((360, 640))[1] % 2, 250, 5).astype(np.uint8)
     for watch in (MotionWatch(), MotionWatch(NoMotion())):
@@ -148,7 +164,8 @@ def test_ten_bits_look_like_eight() -> None:
 
 
 def test_the_thumbnail_is_small_and_of_the_pictures_shape() -> None:
-    for size, shape in (((720, 1280), (90, 160)), ((360, 640), (90, 160)), ((640, 90), (160, 22))):
+    sizes = ((720, 1280), (180, 320)), ((360, 640), (180, 320)), ((640, 90), (320, 45))
+    for size, shape in sizes:
         plane = torch.zeros(*size, dtype=torch.uint8)
         made = Frame(0, 0, Fraction(1), (plane, plane, plane), frame_of(street(), 0).pixel_format)
         assert tuple(thumbnail(made).shape) == shape
