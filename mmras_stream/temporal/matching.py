@@ -20,6 +20,10 @@ LEAST_REACH = 0.02
 SIMILAR = 2.0
 """Times that one is larger than the other at most, if only their distance tells."""
 
+STEADINESS = 0.2
+"""On top of the overlap of a thing that was seen in the latest frame with any: where two melt into
+one region, the one that had it keeps it, and they do not take turns."""
+
 PART = 0.5
 """Share of a region or thing that lies in another to be a part of it, or hidden in it."""
 
@@ -48,10 +52,11 @@ def matched(
     have gone further: after `max_gap` it may be twice as far.
     """
     candidates: list[tuple[float, int, int, float]] = []
+    latest = max((thing.last_seconds for thing in things), default=now)
     for i, region in enumerate(regions):
         for j, thing in enumerate(things):
             overlap = thing.footprint.overlap(region)
-            value = 1 + overlap
+            value = 1 + overlap + STEADINESS * (thing.last_seconds == latest)
             if overlap < LEAST_OVERLAP:
                 missing = (now - thing.last_seconds) / max_gap if max_gap else 0.0
                 value = _within(region, thing.footprint, width, slack=1 + missing)

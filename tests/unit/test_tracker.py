@@ -103,6 +103,13 @@ def test_two_things_keep_apart_and_a_third_gets_a_new_id() -> None:
     assert (first, swapped, third) == ([1, 2], [2, 1], [3])
 
 
+def test_two_things_in_one_region_do_not_take_turns() -> None:
+    apart = [region((60, 80, 20, 20)), region((90, 80, 20, 20))]
+    melted = [[region((60 + 5 * (i % 2), 80, 45, 20))] for i in range(8)]
+    seen = follow(new_tracker(), [*[apart] * 4, *melted])
+    assert len({tuple(ids) for ids in seen[4:]}) == 1
+
+
 def crossing(index: int, *, speed: int = 5) -> list[Proposal]:
     """Two things on one line that meet, melt into one region and separate again."""
     scores = np.full((HEIGHT // 4, WIDTH // 4), 0.1, np.float32)
