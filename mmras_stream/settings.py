@@ -142,9 +142,9 @@ class TemporalSettings:
     road plane) or `none`."""
     half_life_seconds: float = 0.15
     """Time after which a past score has lost half its weight."""
-    rise_half_life_seconds: float = 0.3
+    rise_half_life_seconds: float = 0.22
     """Of `flow`: the same where a score is higher than any that was near before."""
-    min_duration_seconds: float = 0.25
+    min_duration_seconds: float = 0.2
     """A thing must be seen this long before it is proposed."""
     max_gap_seconds: float = 0.8
     """A thing unseen for longer gets a new id when it returns."""
