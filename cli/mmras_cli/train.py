@@ -37,8 +37,8 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Argument(
-            help="A TOML file, 'embedded' for the recipe of the built-in weights, 'further' to "
-            "go on from these, 'staged', 'text', or 'tuning', which --coco takes by itself."
+            help="A TOML file, 'embedded' and after it 'further' for the recipes of the built-in "
+            "weights, 'staged', 'text', or 'tuning', which --coco takes by itself."
         ),
     ] = None,
     *,
