@@ -183,7 +183,7 @@ def _sentence(what: str, count: int, first: float) -> str:
 
 def _remembered(frame: Frame) -> _Before:
     small = thumbnail(frame)
-    some = small[::2, ::2].flatten()
+    some = small[::2, ::2].flatten()  # a quarter of the pixels tells as much of their levels
     counts = torch.bincount(some.long() // (256 // BINS), minlength=BINS)
     histogram = (counts.float() / some.numel()).cpu().numpy()
     is_flat = float(some.float().std(correction=0)) < CONTRAST
