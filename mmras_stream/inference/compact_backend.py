@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from mmras_stream.inference.device import chosen_device, chosen_precision
+from mmras_stream.inference.device import chosen_device, chosen_precision, unrounded
 from mmras_stream.inference.preprocess import input_size, network_input
 from mmras_stream.models.checkpoint import WeightsCard, load_network, text_space, weights_path
 from mmras_stream.models.compact import ConvNorm
@@ -54,7 +54,8 @@ class CompactBackend:
         size = input_size(batch.height, batch.width, input_width=self._input_width)
         card: WeightsCard = self.card
         pixels = network_input(batch, size, mean=card.mean, std=card.std, device=self._device)
-        output = self._network(pixels.to(self._precision))
+        with unrounded():
+            output = self._network(pixels.to(self._precision))
         return SegmentationOutput(
             class_scores=output.class_scores.float(),
             features=output.features,

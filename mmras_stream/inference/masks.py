@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmras_stream.inference.device import chosen_device, chosen_precision
+from mmras_stream.inference.device import chosen_device, chosen_precision, unrounded
 from mmras_stream.inference.host_memory import keep_freed_memory
 from mmras_stream.inference.published import (
     EXTRA_CLASSES,
@@ -58,7 +58,8 @@ class MaskPredictor:
         pixels = network_pixels(pictures, sizes, mean=self.mean, std=self.std).to(self.precision)
         # on a CPU a batch gains no speed, and takes memory for each of its pictures
         at_once = 1 if self.device.type == "cpu" else len(batch)
-        parts = [self.look(part) for part in torch.split(pixels, at_once)]
+        with unrounded():
+            parts = [self.look(part) for part in torch.split(pixels, at_once)]
         masks = MaskPrediction(
             torch.cat([part.masks.class_logits for part in parts]).float(),
             torch.cat([part.masks.mask_logits for part in parts]).float(),

@@ -48,4 +48,4 @@ def test_the_papers_network_scores_on_cuda_as_on_the_cpu(tmp_path: Path) -> None
             maps[device] = np.stack([result.raw_map.scores for result in frames])
     apart = np.abs(maps["cuda"] - maps["cpu"])
     # an attention bit turned by rounding moves a query, which the mean hardly feels
-    assert apart.mean() <= 1e-3
+    assert apart.mean() <= 1e-4
