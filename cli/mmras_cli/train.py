@@ -14,6 +14,7 @@ from mmras_stream.errors import SettingsError
 
 if TYPE_CHECKING:
     from mmras_stream.training.calibrate import Stretch
+    from mmras_stream.training.loop import Trainer
     from mmras_stream.training.recipe import Recipe
 
 EXAMPLE = """
@@ -37,8 +38,9 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Argument(
-            help="A TOML file, 'embedded' and after it 'further' for the recipes of the built-in "
-            "weights, 'staged', 'text', or 'tuning', which --coco takes by itself."
+            help="A TOML file, or 'embedded', 'further' and 'broader', one after the other the "
+            "recipes of the built-in weights, 'staged', 'text', or 'tuning', which --coco takes by "
+            "itself."
         ),
     ] = None,
     *,
@@ -82,6 +84,13 @@ def train(
         int | None, typer.Option(min=0, help="Of all chance, in place of the recipe's.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Processes that make crops; 0: a thread. All cores but one on CUDA, else 0.",
+        ),
+    ] = None,
     calibrate: Annotated[
         list[Path] | None,
         typer.Option(
@@ -97,6 +106,8 @@ def train(
     The threshold is found on what the recipe keeps of its drives; tuning keeps that of the weights
     it began with.
     """
+    from mmras_stream.models.checkpoint import weights_path
+    from mmras_stream.training.loop import Trainer
     from mmras_stream.training.recipe_file import load_recipe
 
     if out is None and validation_set is None:
@@ -120,7 +131,9 @@ def train(
         return
     how = how.only(stage) if stage else how
     how = how if minutes is None else how.lasting(minutes)
-    _run(how, data, out, start=start, device=device, quiet=quiet, as_json=as_json)
+    first = weights_path(start) if start else None
+    trainer = Trainer(how, data, out, start=first, device=device, workers=workers)
+    _run(trainer, quiet=quiet or as_json)
     _calibrate(out, _ordinary(how, data, calibrate), quiet=quiet or as_json)
     _show(out, how, data, quiet=quiet, as_json=as_json)
 
@@ -162,25 +175,12 @@ def _with_reviews(
     return tuned(recipe, reviews, read_card(weights_path(start)))
 
 
-def _run(
-    recipe: Recipe,
-    data: Path,
-    out: Path,
-    *,
-    start: str | None,
-    device: str,
-    quiet: bool,
-    as_json: bool,
-) -> None:
+def _run(trainer: Trainer, *, quiet: bool) -> None:
     from mmras_cli.progress import plain_progress
-    from mmras_stream.models.checkpoint import weights_path
-    from mmras_stream.training.loop import Trainer
 
-    first = weights_path(start) if start else None
-    trainer = Trainer(recipe, data, out, start=first, device=device)
     if trainer.resume() and not quiet:
         complain(f"going on from {trainer.checkpoint_path}")
-    with plain_progress("training", quiet=quiet or as_json) as show:
+    with plain_progress("training", quiet=quiet) as show:
         for step in trainer.run():
             word = f"{step.stage}: step {step.step}  loss {step.loss:.3f}"
             show(step.share_done, f"{word}  {step.crops_per_second:.1f} crops/s")

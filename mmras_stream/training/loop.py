@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import os
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from mmras_stream.errors import CheckpointError
 from mmras_stream.inference.device import chosen_precision
 from mmras_stream.models.compact import CompactNetwork
 from mmras_stream.prefetching import prefetch
-from mmras_stream.training.batches import Batch, collate
+from mmras_stream.training.batches import BATCHES_AHEAD, Batch, batches, on_device, usual_workers
 from mmras_stream.training.data import CropSource
 from mmras_stream.training.losses import class_loss, keep_loss, outlier_loss, ranking_loss
 from mmras_stream.training.recipe import CLASSES, EVERYTHING, OUTLIERS, TEXT, Recipe, Stage
@@ -30,7 +29,6 @@ from mmras_stream.training.words import WordLesson
 
 CHECKPOINT_EVERY_SECONDS = 60.0
 WARM_UP_STEPS = 100
-BATCHES_AHEAD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +55,7 @@ class Trainer:
         out: The weights to write.
         start: Weights to begin with, in place of random ones.
         device: cpu, cuda or cuda:N.
+        workers: Processes that make crops; None: all cores but one on CUDA, else a thread does.
 
     Raises:
         CheckpointError: `start` is damaged or of another shape.
@@ -72,11 +71,13 @@ class Trainer:
         *,
         start: Path | None = None,
         device: str = "cpu",
+        workers: int | None = None,
     ) -> None:
         self._recipe = recipe
         self._out = out
         self._device = torch.device(device)
         self._precision = chosen_precision("auto", self._device)
+        self._workers = usual_workers(self._device) if workers is None else workers
         self._crops = TuningCrops(recipe, data) if recipe.reviewed else CropSource(recipe, data)
         self._start = start
         torch.manual_seed(recipe.seed)
@@ -141,10 +142,13 @@ class Trainer:
         """
         saved = time.monotonic()
         try:
-            with closing(prefetch(self._batches(), depth=BATCHES_AHEAD)) as batches:
+            with (
+                closing(self._batches()) as made,
+                closing(prefetch(made, depth=BATCHES_AHEAD)) as ready,
+            ):
                 while self._stage_share() < 1 or self._next_stage():
                     began = time.monotonic()
-                    self._take_step(next(batches), self._stage_share())
+                    self._take_step(next(ready), self._stage_share())
                     took = time.monotonic() - began
                     self._elapsed += took
                     self._stage_elapsed += took
@@ -198,10 +202,12 @@ class Trainer:
         passed = sum(minutes[:number]) + min(1.0, self._stage_share()) * minutes[number]
         return passed / sum(minutes)
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self) -> Generator[Batch, None, None]:
         size = self._recipe.schedule.batch_size
-        for step in itertools.count(self._step):
-            yield collate([self._crops[step * size + i] for i in range(size)], self._device)
+        made = batches(self._crops, size, first=self._step, workers=self._workers)
+        with closing(made):
+            for batch in made:
+                yield on_device(batch, self._device)
 
     def _take_step(self, batch: Batch, share: float) -> None:
         warm = min(1.0, (self._stage_step + 1) / WARM_UP_STEPS)
