@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmras_stream.synthetic.cutouts import Cutout
+from mmras_stream.training.rendering import rendered_thing
 from mmras_stream.types import Image, Mask
 
 
@@ -132,6 +133,12 @@ def _solid(supply: Supply, rng: np.random.Generator) -> Cutout:
     return Cutout(np.clip(image * light[..., None], 0, 255).astype(np.uint8), alpha)
 
 
+def _rendered(supply: Supply, rng: np.random.Generator) -> Cutout:
+    """A solid thing seen by a camera, of a kind that drawn scenes show or of none."""
+    del supply
+    return rendered_thing(rng)
+
+
 def _patch(supply: Supply, rng: np.random.Generator) -> Cutout:
     """A whole rectangle of another picture, nothing cut away."""
     texture = _foreign(supply, rng)
@@ -159,6 +166,7 @@ KINDS: dict[str, Callable[[Supply, np.random.Generator], Cutout]] = {
     "blob": _blob,
     "camouflage": _camouflage,
     "solid": _solid,
+    "rendered": _rendered,
     "patch": _patch,
     "ring": _ring,
 }
