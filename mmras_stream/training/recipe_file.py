@@ -32,8 +32,8 @@ SectionT = TypeVar("SectionT")
 def load_recipe(name: str | Path) -> Recipe:
     """Read a recipe from a TOML file, or one that ships with the library by its name.
 
-    A recipe that `extends` another takes from it what it does not say itself: whole lists, such as
-    the stages, and single values of the tables.
+    A recipe that `extends` another, which may do so too, takes from it what it does not say
+    itself: whole lists, such as the stages, and single values of the tables.
 
     >>> load_recipe("embedded").classes[0]
     'road'
@@ -41,9 +41,7 @@ def load_recipe(name: str | Path) -> Recipe:
     Raises:
         SettingsError: there is no such recipe, or a key in it is missing or unknown.
     """
-    values = _read(name)
-    if "extends" in values:
-        values = _merged(_read(values.pop("extends")), values)
+    values = _whole(name)
     lists = {"sources": Source, "stages": Stage, "drives": Drive, "reviewed": Reviewed}
     for key, kind in lists.items():
         values[key] = tuple(_section(kind, v, key) for v in values.get(key, ()))
@@ -62,6 +60,16 @@ def load_recipe(name: str | Path) -> Recipe:
     return recipe
 
 
+def _whole(name: str | Path, above: tuple[str, ...] = ()) -> dict[str, Any]:  # Any: TOML values
+    """Read a recipe with all that it takes from those it extends."""
+    if str(name) in above:
+        raise SettingsError(f"recipe {name} extends itself, by way of {' and '.join(above)}")
+    values = _read(name)
+    if "extends" not in values:
+        return values
+    return _merged(_whole(values.pop("extends"), (*above, str(name))), values)
+
+
 def _read(name: str | Path) -> dict[str, Any]:  # Any: TOML values
     shipped = files("mmras_stream.training") / "recipes" / f"{name}.toml"
     try:
@@ -70,7 +78,7 @@ def _read(name: str | Path) -> dict[str, Any]:  # Any: TOML values
     except OSError as error:
         raise SettingsError(
             f"no recipe {str(name)!r}: neither a file nor shipped with the library; "
-            "try 'embedded', 'further', 'staged', 'text' or 'tuning'"
+            "try 'embedded', 'further', 'broader', 'staged', 'text' or 'tuning'"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{name} is not TOML: {error}") from error

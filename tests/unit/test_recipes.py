@@ -44,10 +44,25 @@ def test_stages_are_chosen_by_name_and_share_the_minutes() -> None:
 
 def test_the_measured_clips_are_in_no_recipe() -> None:
     allowed = {"tmo_seattlestreet1", "tmo_night", "kb_dashcam", "carnd_vehicle_test_video"}
-    for name in ("embedded", "further", "staged"):
+    for name in ("embedded", "further", "broader", "staged"):
         recipe = load_recipe(name)
         assert {Path(drive.video).stem for drive in recipe.drives} <= allowed
         assert not any(source.images.startswith("dev") for source in recipe.sources)
+
+
+def test_a_recipe_takes_from_all_below_it_what_it_does_not_say() -> None:
+    broader, further = load_recipe("broader"), load_recipe("further")
+    assert broader.outliers.height_range == further.outliers.height_range
+    assert broader.classes == further.classes
+    assert broader.seed != further.seed
+
+
+def test_a_recipe_that_extends_itself_is_refused(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.toml", tmp_path / "two.toml"
+    one.write_text(f"extends = '{two}'\n")
+    two.write_text(f"extends = '{one}'\n")
+    with pytest.raises(SettingsError, match=r"one\.toml extends itself, by way of .*two\.toml"):
+        load_recipe(one)
 
 
 def test_an_unknown_recipe_is_named() -> None:
