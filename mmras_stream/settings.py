@@ -140,9 +140,9 @@ class TemporalSettings:
     motion: str = "dis"
     """Plugin name: how the motion of the picture is found; `dis` (dense), `homography` (of the
     road plane) or `none`."""
-    half_life_seconds: float = 0.15
+    half_life_seconds: float = 0.2
     """Time after which a past score has lost half its weight."""
-    rise_half_life_seconds: float = 0.22
+    rise_half_life_seconds: float = 0.1
     """Of `flow`: the same where a score is higher than any that was near before."""
     min_duration_seconds: float = 0.2
     """A thing must be seen this long before it is proposed."""
