@@ -14,9 +14,9 @@ from mmras_stream.synthetic.look import Floats, colour, floats
 from mmras_stream.synthetic.shapes import box, capsule, disc, ellipsoid, matt, mix, mottle, vector
 from mmras_stream.synthetic.solids import Distance, Paint, Solid
 
-MOST_PARTS = 5
+_MOST_PARTS = 5
 _LEAST_METRES, _MOST_METRES = 0.12, 1.0
-_EGG, _STICK, _DRUM = 1, 2, 3  # of four forms; the first is a box
+_FORMS = ("box", "egg", "stick", "drum")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +31,7 @@ class _Part:
 def compound(rng: np.random.Generator) -> Solid:
     """Stick one to five simple solids together."""
     size = float(np.exp(rng.uniform(np.log(_LEAST_METRES), np.log(_MOST_METRES))))
-    count = int(rng.integers(1, MOST_PARTS + 1))
+    count = int(rng.integers(1, _MOST_PARTS + 1))
     parts = [_part(rng, size * (1.0 if number == 0 else 0.7)) for number in range(count)]
     paints = [_paint(rng, size) for _ in range(count)]
     reach = np.max([np.abs(part.centre[:, 0]) + part.half for part in parts], axis=0)
@@ -62,10 +62,10 @@ def _part(rng: np.random.Generator, size: float) -> _Part:
     turned = turn(*rng.uniform(-np.pi, np.pi, 3)) if lies else turn(rng.uniform(-np.pi, np.pi))
     thin, reach = float(half.min()), float(half.max())
     none, rounding = vector(0, 0, 0), thin * float(rng.uniform(0.05, 0.9))
-    form = int(rng.integers(4))
-    if form == _STICK:
+    form = _FORMS[int(rng.integers(len(_FORMS)))]
+    if form == "stick":
         half = floats([reach, thin, thin])
-    if form == _DRUM:
+    if form == "drum":
         half = floats([half[0], half[1], half[1]])
     outward = floats(np.abs(turned) @ half)
     x, z = size * rng.uniform(-0.6, 0.6, 2)
@@ -73,11 +73,11 @@ def _part(rng: np.random.Generator, size: float) -> _Part:
 
     def distance(p: Floats) -> Floats:
         q = floats(turned.T @ (p - centre))
-        if form == _EGG:
+        if form == "egg":
             return ellipsoid(q, none, half[:, None])
-        if form == _STICK:
+        if form == "stick":
             return capsule(q, vector(thin - reach, 0, 0), vector(reach - thin, 1e-4, 0), thin)
-        if form == _DRUM:
+        if form == "drum":
             return disc(q, none, float(half[1]), float(half[0]), min(rounding, 0.1 * thin))
         return box(q, none, half[:, None], rounding)
 
@@ -87,7 +87,7 @@ def _part(rng: np.random.Generator, size: float) -> _Part:
 def _paint(rng: np.random.Generator, size: float) -> Paint:
     """One colour, or two in stripes, bands or spots; dirty or clean, dull or shining."""
     first, second = (colour(*rng.uniform(8, 245, 3)) for _ in range(2))
-    if rng.random() < 0.5:  # most things are of little colour
+    if rng.random() < 0.5:  # much that lies about has little colour
         first = floats(first.mean() + 0.25 * (first - first.mean()))
     pattern, shine = int(rng.integers(4)), float(rng.uniform(0.02, 0.35))
     spot = size * float(np.exp(rng.uniform(np.log(0.05), np.log(0.8))))
