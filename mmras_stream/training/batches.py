@@ -51,16 +51,20 @@ def batches(crops: Crops, size: int, *, first: int, workers: int) -> Generator[B
         workers: Processes that make them; 0 makes each as it is asked for.
     """
     numbers = (range(step * size, (step + 1) * size) for step in itertools.count(first))
-    made = iter(
-        DataLoader(
-            crops,  # type: ignore[arg-type]  # torch's stub wants its base class
-            batch_sampler=numbers,  # type: ignore[arg-type]  # lists, for the stub
-            num_workers=workers,
-            prefetch_factor=BATCHES_AHEAD if workers else None,
-            collate_fn=stacked,
-            worker_init_fn=_alone,
-        )
+    loader: DataLoader[Crop] = DataLoader(
+        crops,  # type: ignore[arg-type]  # torch's stub wants its base class
+        batch_sampler=numbers,  # type: ignore[arg-type]  # lists, for the stub
+        num_workers=workers,
+        prefetch_factor=BATCHES_AHEAD if workers else None,
+        collate_fn=stacked,
+        worker_init_fn=_alone,
     )
+    threads = cv2.getNumThreads()
+    if workers:
+        # a forked process would wait for ever for threads of OpenCV that it has not
+        cv2.setNumThreads(1)
+    made = iter(loader)
+    cv2.setNumThreads(threads)
     try:
         yield from made
     finally:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
+from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -23,7 +26,19 @@ def crops(tmp_path: Path) -> CropSource:
     return CropSource(small_recipe(), write_pictures(tmp_path))
 
 
-def test_processes_make_the_batches_that_are_made_here(crops: CropSource) -> None:
+@pytest.fixture
+def opencv_threads() -> Iterator[int]:
+    """Have OpenCV run threads, which forked processes lack."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.float32), (0, 0), 3)
+    yield 2
+    cv2.setNumThreads(before)
+
+
+def test_processes_make_the_batches_that_are_made_here(
+    crops: CropSource, opencv_threads: int
+) -> None:
     with (
         closing(batches(crops, 2, first=3, workers=2)) as made,
         closing(batches(crops, 2, first=3, workers=0)) as asked,
@@ -31,6 +46,7 @@ def test_processes_make_the_batches_that_are_made_here(crops: CropSource) -> Non
         for theirs, ours in islice(zip(made, asked, strict=True), 3):
             for part, own in zip(theirs, ours, strict=True):
                 torch.testing.assert_close(part, own, rtol=0, atol=0)
+    assert cv2.getNumThreads() == opencv_threads
     assert not multiprocessing.active_children()
     for thread in threading.enumerate():
         if "Queue" in thread.name:  # of the closed queues, on its way out
