@@ -14,10 +14,10 @@ from mmras_stream.synthetic.solids import EXACT, Placed, Solid, render_solid
 COMPOUND_SHARE = 0.6
 """Of rendered things; the others are of a kind that drawn scenes show."""
 
-_PIXELS = (24, 112)
-_METRES = (3.0, 40.0)
-_CAMERA_METRES = (0.9, 2.0)
-_LEAST_COVER = 30.0
+_PIXELS = (24, 112)  # of the larger side
+_METRES = (3.0, 40.0)  # away
+_CAMERA_METRES = (0.9, 2.0)  # above the road
+_LEAST_COVER = 30.0  # pixels
 
 
 def rendered_thing(rng: np.random.Generator) -> Cutout:

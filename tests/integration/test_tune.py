@@ -73,7 +73,7 @@ def test_what_a_person_rejects_on_some_drives_is_not_proposed_on_others(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_the_shipped_recipe_finds_the_obstacles_with_far_fewer_false_tracks(
+def test_the_shipped_recipe_finds_more_of_the_obstacles_with_fewer_false_tracks(
     tmp_path: Path,
 ) -> None:
     learnt = [draw(tmp_path / f"{n}.mp4", n) for n in (100, 101, 102, 104, 107, 109)]
@@ -83,11 +83,10 @@ def test_the_shipped_recipe_finds_the_obstacles_with_far_fewer_false_tracks(
     train("--from", "embedded", *options, "--out", tuned, "-q")
     card = read_card(tuned)
     assert card.threshold is not None
-    # at the low one the weights before show nearly all there is, and much else: nothing is to gain
-    for threshold, least in ((THRESHOLD, 0.98), (card.threshold, 1.01)):
+    for threshold in (THRESHOLD, card.threshold):
         before, after = (find(others, one, threshold) for one in ("embedded", str(tuned)))
         assert after.obstacles >= before.obstacles
-        assert after.obstacle_frames >= least * before.obstacle_frames
+        assert after.obstacle_frames > before.obstacle_frames
         assert after.false_tracks < 0.5 * before.false_tracks
 
 
