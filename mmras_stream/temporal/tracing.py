@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -36,11 +38,29 @@ FASTEST = 1.1
 LIKE = 0.45
 """Correlation with the look at the start, below which something else may be in its place."""
 
+LIKER = 0.05
+"""By which a place beside it must be more like the start, so that the mask is moved there. Errors
+of the shift add up to a pixel in a few pictures, which takes a small thing out of its mask."""
+
+BESIDE = 1
+"""Cells of a look to each side, in which a better place is looked for."""
+
+RESCALED = 1.03
+"""Times by which a mask is tried smaller and larger, since errors of the scale add up too: in 60
+pictures of drives the masks then share 0.77 with their things, 0.74 if only moved."""
+
+LIKER_SCALED = 0.01
+"""By which it must be more like the start for that."""
+
 LOOK_SHARE = 0.8
 """Of the sides of a mask's box: its middle, in which there is little else, is how it looks."""
 
 LOOK_SIDES = 8, 32
-"""Rows or columns of a look, at least and at most."""
+"""Rows or columns of a look, at least and at most. A look is compared as coarsely as it is seen
+now: what is far away has no details."""
+
+START_SIDES = 8, 64
+"""The same of how it looked at the start."""
 
 WINDOW_SIDES = 7, 21
 """Pixels of the window that is found again around a point, half as long as the mask: at least and
@@ -55,7 +75,20 @@ LEVELS = 2
 _Points = npt.NDArray[np.float32]
 """(N, 2), x and y."""
 
+_Pair = npt.NDArray[np.floating]
+"""(2,), x and y."""
+
 _Grey = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """A place that a mask may have."""
+
+    like: float
+    """Correlation with the look at the start, -1..1."""
+    corner: _Pair
+    scale: float
 
 
 class MaskTrace:
@@ -64,7 +97,8 @@ class MaskTrace:
     Points inside it are found in the next picture and from there again in the one before; those
     that return tell how it is shifted and scaled: median flow, Kalal et al. 2010, "Forward-backward
     error: automatic detection of tracking failures", with least squares for the scale, which tell
-    it better where there are few pixels.
+    it better where there are few pixels. What these miss by is taken back at each step: the mask
+    settles where the picture is most like the start.
 
     Args:
         start: Whose mask is followed.
@@ -75,11 +109,12 @@ class MaskTrace:
         x, y, width, height = start.bbox_xywh
         self._mask = Place.of(start).mask
         self._step = shrink_step(frame, LONGEST)
-        self._corner = np.array([x, y], np.float32) / self._step
+        self._corner: _Pair = np.array([x, y], np.float32) / self._step
         self._side = np.array([width, height], np.float32) / self._step
         self._scale = 1.0
         self._picture = _grey(frame)
-        self._look = self._seen(self._picture)
+        size = _sides(LOOK_SHARE * self._side, START_SIDES)
+        self._look = self._seen(self._corner, self._side, size)
         self._size = frame.height, frame.width
 
     def follow(self, frame: Frame) -> Place | None:
@@ -91,9 +126,33 @@ class MaskTrace:
         centre, shift, scale = motion
         self._corner = centre + shift + scale * (self._corner - centre)
         self._scale *= scale
-        if _correlation(self._look, self._seen(self._picture)) < LIKE:
-            return None
-        return self._place()
+        return self._place() if self._settle() >= LIKE else None
+
+    def _settle(self) -> float:
+        """Move and grow to where it is most like the start, by little; return how much, -1..1."""
+        middle = self._corner + 0.5 * self._scale * self._side
+        best = self._fit(middle, self._scale)
+        for scale in (self._scale / RESCALED, self._scale * RESCALED):
+            fit = self._fit(middle, scale)
+            if fit.like > best.like + LIKER_SCALED:
+                best = fit
+        self._corner, self._scale = best.corner, best.scale
+        return best.like
+
+    def _fit(self, middle: _Pair, scale: float) -> _Fit:
+        """Return the best place beside the one with this middle, if it is better by enough."""
+        side = scale * self._side
+        size = _sides(LOOK_SHARE * side, LOOK_SIDES)
+        corner = middle - 0.5 * side
+        look = cv2.resize(self._look, size, interpolation=cv2.INTER_AREA)
+        like = cv2.matchTemplate(self._seen(corner, side, size, BESIDE), look, cv2.TM_CCOEFF_NORMED)
+        here = float(like[BESIDE, BESIDE])
+        _, best, _, (column, row) = cv2.minMaxLoc(like)
+        if best <= here + LIKER:
+            return _Fit(here, corner, scale)
+        beside = np.array([column - BESIDE, row - BESIDE], np.float32)
+        moved = corner + LOOK_SHARE * side / np.array(size, np.float32) * beside
+        return _Fit(float(best), moved, scale)
 
     def _motion(self, before: _Grey, now: _Grey) -> tuple[_Points, _Points, float] | None:
         """Return the centre of the mask, its shift and how many times larger it becomes."""
@@ -127,16 +186,20 @@ class MaskTrace:
         shares_xy = np.stack([x[inside], y[inside]], axis=1)
         return np.asarray(self._corner + self._scale * self._side * shares_xy, np.float32)
 
-    def _seen(self, picture: _Grey) -> npt.NDArray[np.float32]:
-        """Return what lies in the middle of the mask, of the same size whatever the scale."""
-        columns, rows = np.clip(self._side, *LOOK_SIDES).astype(int).tolist()
-        side = self._scale * self._side
-        per_cell = LOOK_SHARE * side / (columns, rows)
-        start = self._corner + 0.5 * (1 - LOOK_SHARE) * side + 0.5 * per_cell - 0.5
+    def _seen(
+        self, corner: _Pair, side: _Pair, size: tuple[int, int], beside: int = 0
+    ) -> npt.NDArray[np.float32]:
+        """Return the middle of a box as so many columns and rows, and some more at each side."""
+        per_cell = LOOK_SHARE * side / np.array(size, np.float32)
+        start = corner + 0.5 * (1 - LOOK_SHARE) * side + (0.5 - beside) * per_cell - 0.5
         matrix = np.array([[per_cell[0], 0, start[0]], [0, per_cell[1], start[1]]])
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        columns, rows = size
         look = cv2.warpAffine(
-            picture, matrix, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE
+            self._picture,
+            matrix,
+            (columns + 2 * beside, rows + 2 * beside),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
         )
         return np.asarray(look, np.float32)
 
@@ -184,9 +247,10 @@ def _scale(start: _Points, end: _Points) -> float:
     return min(max(scale, 1 / FASTEST), FASTEST)
 
 
-def _correlation(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
-    """Return that of two looks, -1..1; 0 where one of them is flat."""
-    return float(cv2.matchTemplate(one, other, cv2.TM_CCOEFF_NORMED)[0, 0])
+def _sides(pixels: _Pair, least_and_most: tuple[int, int]) -> tuple[int, int]:
+    """Return the columns and rows of a look at so many pixels."""
+    columns, rows = np.clip(np.rint(pixels), *least_and_most).astype(int).tolist()
+    return columns, rows
 
 
 def _grey(frame: Frame) -> _Grey:

@@ -37,6 +37,16 @@ def test_a_mask_follows_its_thing_forth_and_back(moving: Moving) -> None:
             assert agreement(drawn(place, moving), moving.mask(index)) > 0.6, index
 
 
+def test_a_mask_is_followed_to_where_its_thing_is_far_away_and_small() -> None:
+    moving = Moving(side=9, growth=1.04, start=(150, 100), speed=(1.2, 0.7))
+    last = 50
+    trace = MaskTrace(moving.proposal(last), moving.frame(last))
+    for index in range(last - 1, -1, -1):
+        place = trace.follow(moving.frame(index))
+        assert place is not None, index
+        assert agreement(drawn(place, moving), moving.mask(index)) > 0.7, index
+
+
 def test_a_thing_that_is_gone_is_lost() -> None:
     moving = Moving(speed=(0, 0))
     trace = MaskTrace(moving.proposal(0), moving.frame(0))
