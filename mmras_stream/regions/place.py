@@ -40,6 +40,17 @@ class Place:
         mask = self.mask[top : top + height, left : left + width]
         return Place(mask, self.left + left, self.top + top)
 
+    def within(self, frame: Place) -> Mask:
+        """Return it as a mask over the crop of another place."""
+        mask: Mask = np.zeros_like(frame.mask)
+        rows, columns = frame.mask.shape
+        top, left = self.top - frame.top, self.left - frame.left
+        above, before = max(0, -top), max(0, -left)
+        part = self.mask[above : max(above, rows - top), before : max(before, columns - left)]
+        top, left = max(0, top), max(0, left)
+        mask[top : top + part.shape[0], left : left + part.shape[1]] = part
+        return mask
+
     def without(self, other: Proposal) -> Place:
         """Return it without what a proposal covers."""
         height, width = self.mask.shape

@@ -1,12 +1,17 @@
-"""Fill in the frames in which a believed thing was not seen, from a later one in which it was."""
+"""Fill in the frames in which a believed thing was not seen, from a later one in which it was.
+
+Or not seen by itself: things far away melt into one region, and what comes nearer separates. Where
+each of them was is then known from later frames, and the region is cut.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from mmras_stream.protocols import Sighting
 from mmras_stream.regions.place import Place
+from mmras_stream.temporal.sharing import shared_out
 from mmras_stream.temporal.tracing import MaskTrace
 from mmras_stream.types import AnomalyMap, FrameResult, Proposal
 
@@ -30,6 +35,8 @@ class Waiting:
     follows: bool
     """The frame belongs to the one before it: there is no cut between them."""
     retraced: list[Proposal] = field(default_factory=list)
+    parts: dict[int, Proposal] = field(default_factory=dict)
+    """By track: what is left of how it is seen, where that held another thing too."""
     seconds: float = field(init=False)
     """Presentation time."""
 
@@ -38,20 +45,19 @@ class Waiting:
 
     def believed(self) -> tuple[Proposal, ...]:
         """Return the proposals of things that are believed by now."""
-        seen = (
-            replace(sighting.proposal, track_id=sighting.track_id)
-            for sighting in self.sightings
-            if sighting.track_id is not None
-        )
-        return (*seen, *self.retraced)
+        return (*self.seen().values(), *self.retraced)
+
+    def seen(self) -> dict[int, Proposal]:
+        """Return how things that are believed by now are seen here, by track."""
+        return {
+            s.track_id: replace(self.parts.get(s.track_id, s.proposal), track_id=s.track_id)
+            for s in self.sightings
+            if s.track_id is not None
+        }
 
     def ids(self) -> set[int | None]:
         """Return the things that are shown here by now."""
         return {proposal.track_id for proposal in self.believed()}
-
-    def sight_of(self, track_id: int) -> Proposal | None:
-        """Return how a thing is seen here, unless it is only retraced."""
-        return next((s.proposal for s in self.sightings if s.track_id == track_id), None)
 
 
 class Retracer:
@@ -93,26 +99,17 @@ class Retracer:
         looks = _looks(waiting, track_id, number)
         best = max(looks, key=lambda look: look[1].score)
         for begin, start in dict.fromkeys((best, looks[0])):
-            for i, place in self._places(waiting, begin, start):
+            others = _Others(waiting, begin, self._least)
+            for i, place in _traced(waiting, begin, start, self._least):
                 if i >= number:
                     continue
-                proposal = self._proposal(waiting[i], place)
+                entry = waiting[i]
+                proposal = self._part(entry, place, others.at(i)) or self._proposal(entry, place)
                 if proposal is None:
                     return
-                waiting[i].retraced.append(replace(proposal, track_id=track_id))
+                entry.retraced.append(replace(proposal, track_id=track_id))
             if track_id in waiting[number - 1].ids():
                 return
-
-    def _places(
-        self, waiting: Sequence[Waiting], begin: int, start: Proposal
-    ) -> Iterator[tuple[int, Place]]:
-        """Yield where a mask was in the frames before, until it is lost."""
-        trace = MaskTrace(start, waiting[begin].result.frame)
-        for i in range(begin - 1, -1, -1):
-            place = trace.follow(waiting[i].result.frame)
-            if place is None or place.area < self._least:
-                return
-            yield i, place
 
     def _proposal(self, entry: Waiting, place: Place) -> Proposal | None:
         """Make a proposal of a mask without what is another thing's; None if that hides it."""
@@ -122,10 +119,67 @@ class Retracer:
         tight = shown.tight()
         if tight is None or tight.area < max(self._least, (1 - HIDDEN) * place.area):
             return None
-        result = entry.result
-        score = _highest(result.anomaly_map, tight)
-        proposal = tight.proposal(result.anomaly_map, pts=result.frame.pts, score=score)
-        return replace(proposal, is_retraced=True)
+        return replace(_proposal(entry.result, tight), is_retraced=True)
+
+    def _part(
+        self, entry: Waiting, place: Place, other_place: Callable[[int], Place | None]
+    ) -> Proposal | None:
+        """Cut a mask out of a region in which it has melted with another thing, if it has."""
+        for track_id, seen in entry.seen().items():
+            parts = shared_out(Place.of(seen), place, other_place(track_id))
+            if parts is None or min(part.area for part in parts) < self._least:
+                continue
+            own, left = (_proposal(entry.result, part) for part in parts)
+            entry.parts[track_id] = replace(
+                seen, bbox_xywh=left.bbox_xywh, area=left.area, rle=left.rle
+            )
+            return replace(own, is_retraced=True)
+        return None
+
+
+class _Others:
+    """Where the things that are seen in a frame were before it.
+
+    Args:
+        waiting: The frames.
+        begin: Number of the frame in which they are seen.
+        least: Pixels of a mask, below which it is lost.
+    """
+
+    def __init__(self, waiting: Sequence[Waiting], begin: int, least: int) -> None:
+        self._waiting = waiting
+        self._begin = begin
+        self._least = least
+        self._places: dict[int, dict[int, Place]] = {}
+
+    def at(self, number: int) -> Callable[[int], Place | None]:
+        """Return what tells where a thing was in a frame before, None where it does not know."""
+        return lambda track_id: self._traced(track_id).get(number)
+
+    def _traced(self, track_id: int) -> dict[int, Place]:
+        if track_id not in self._places:
+            start = self._waiting[self._begin].seen().get(track_id)
+            traced = _traced(self._waiting, self._begin, start, self._least) if start else ()
+            self._places[track_id] = dict(traced)
+        return self._places[track_id]
+
+
+def _traced(
+    waiting: Sequence[Waiting], begin: int, start: Proposal, least: int
+) -> Iterator[tuple[int, Place]]:
+    """Yield where a mask was in the frames before, until it is lost."""
+    trace = MaskTrace(start, waiting[begin].result.frame)
+    for i in range(begin - 1, -1, -1):
+        place = trace.follow(waiting[i].result.frame)
+        if place is None or place.area < least:
+            return
+        yield i, place
+
+
+def _proposal(result: FrameResult, place: Place) -> Proposal:
+    """Make a proposal of a mask; there must be no empty margins."""
+    amap = result.anomaly_map
+    return place.proposal(amap, pts=result.frame.pts, score=_highest(amap, place))
 
 
 def _looks(waiting: Sequence[Waiting], track_id: int, number: int) -> list[tuple[int, Proposal]]:
@@ -135,7 +189,7 @@ def _looks(waiting: Sequence[Waiting], track_id: int, number: int) -> list[tuple
     for i in range(number, len(waiting)):
         if i > number and (not waiting[i].follows or waiting[i].seconds > until):
             break
-        sight = waiting[i].sight_of(track_id)
+        sight = waiting[i].seen().get(track_id)
         if sight is not None:
             looks.append((i, sight))
     return looks

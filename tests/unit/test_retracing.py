@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from mmras_stream.motion import Cut, Motion
-from mmras_stream.regions.rle import decode
+from mmras_stream.regions.rle import decode, encode
 from mmras_stream.settings import ProposalSettings, TemporalSettings
 from mmras_stream.temporal.looking_back import LookBack
-from mmras_stream.types import AnomalyMap, FrameResult, Proposal
+from mmras_stream.types import AnomalyMap, FrameResult, Mask, Proposal
 from moving_thing import Moving, agreement
 
 MOVING = Moving(side=40, growth=1.01)
 LENGTH = 40
+SEPARATE = 15
 
 
 @dataclass
@@ -100,6 +102,45 @@ def test_a_retraced_mask_covers_no_other_thing() -> None:
         assert np.sum(masks, axis=0).max() <= 1
     assert any(len(result.proposals) == 2 for result in given[:30])
     assert 12 not in shown(given), "it lies under the other one"
+
+
+def melted(index: int) -> list[Sight]:
+    """Something that stands still, one region with what moves until that is far enough from it."""
+    still = np.zeros((240, 320), np.bool_)
+    still[80:120, 60:95] = True
+    if index >= SEPARATE:
+        return [Sight(masked(still, index), 3), Sight(MOVING.proposal(index))]
+    bridge = np.zeros_like(still)
+    bridge[92:104, 80 : int(120 + 2 * index)] = True
+    return [Sight(masked(still | bridge | MOVING.mask(index), index), 3)]
+
+
+def masked(mask: Mask, index: int) -> Proposal:
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return Proposal(
+        index, 40 * index, (left, top, width, height), int(mask.sum()), encode(mask), 0.9
+    )
+
+
+def test_a_region_is_cut_into_the_things_that_separate_later() -> None:
+    look_back = LookBack(TemporalSettings(), ProposalSettings())
+    given: list[FrameResult] = []
+    for index in range(LENGTH):
+        frame = MOVING.frame(index)
+        anomaly_map = AnomalyMap(index, np.zeros((60, 80), np.float32), 240, 320)
+        result = FrameResult(frame, anomaly_map, anomaly_map, (), 0.5)
+        given += look_back.add(result, melted(index), Motion())
+    for result in [*given, *look_back.rest()]:
+        index = result.frame.index
+        assert [p.track_id for p in result.proposals] == [3, 7]
+        still, moving = (decode(p.rle) for p in result.proposals)
+        assert [p.area for p in result.proposals] == [still.sum(), moving.sum()]
+        assert [p.is_retraced for p in result.proposals] == [False, index < SEPARATE]
+        assert agreement(moving, MOVING.mask(index)) > 0.6
+        if index < SEPARATE:
+            assert not (still & moving).any()
+            (region,) = (decode(sight.proposal.rle) for sight in melted(index))
+            assert (still | moving == region).all()
 
 
 def test_what_is_not_believed_is_not_retraced() -> None:
