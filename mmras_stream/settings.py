@@ -142,7 +142,7 @@ class TemporalSettings:
     road plane) or `none`."""
     half_life_seconds: float = 0.2
     """Time after which a past score has lost half its weight."""
-    rise_half_life_seconds: float = 0.1
+    rise_half_life_seconds: float = 0.08
     """Of `flow`: the same where a score is higher than any that was near before."""
     min_duration_seconds: float = 0.2
     """A thing must be seen this long before it is proposed."""

@@ -152,8 +152,7 @@ def test_steady_scores_flip_less_and_give_fewer_false_tracks(evaluation: VideoEv
     assert steady.false_tracks <= 0.5 * raw.false_tracks
     assert steady.found_things >= 0.9 * raw.found_things, "wanted are all of them"
     assert steady.median_delay_frames is not None
-    assert raw.median_delay_frames is not None
-    assert steady.median_delay_frames <= raw.median_delay_frames + 3
+    assert steady.median_delay_frames <= 3
     assert steady.switches <= 0.2 * steady.found_things
 
 
@@ -180,7 +179,7 @@ class Truth:
 
 
 def test_a_thing_keeps_its_track_where_maps_are_right(drives: Path) -> None:
-    """The tracker alone; far things melt into one on the grid of the maps."""
+    """Without a network; far things melt into one on the grid of the maps."""
     tracked: list[Course] = []
     for drive in open_drives(drives):
         truth = Model(FakeBackend(), Truth(drive), 0.5)
@@ -192,4 +191,4 @@ def test_a_thing_keeps_its_track_where_maps_are_right(drives: Path) -> None:
     print(f"\n{len(found.things)} things, {switches} switches; mostly tracked {share:.2f} of "
           f"{len(found.long_things)} that are seen for more than 1 s")  # fmt: skip
     assert switches <= 0.2 * len(found.things)
-    assert share >= 0.75, "wanted is 0.8"
+    assert share >= 0.8
