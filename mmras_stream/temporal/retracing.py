@@ -104,14 +104,14 @@ class Retracer:
                 if i >= number:
                     continue
                 entry = waiting[i]
-                proposal = self._part(entry, place, others.at(i)) or self._proposal(entry, place)
+                proposal = self._part(entry, place, others.at(i)) or self._whole(entry, place)
                 if proposal is None:
                     return
                 entry.retraced.append(replace(proposal, track_id=track_id))
             if track_id in waiting[number - 1].ids():
                 return
 
-    def _proposal(self, entry: Waiting, place: Place) -> Proposal | None:
+    def _whole(self, entry: Waiting, place: Place) -> Proposal | None:
         """Make a proposal of a mask without what is another thing's; None if that hides it."""
         shown = place
         for other in entry.believed():
@@ -122,16 +122,16 @@ class Retracer:
         return replace(_proposal(entry.result, tight), is_retraced=True)
 
     def _part(
-        self, entry: Waiting, place: Place, other_place: Callable[[int], Place | None]
+        self, entry: Waiting, place: Place, others: Callable[[int], Place | None]
     ) -> Proposal | None:
         """Cut a mask out of a region in which it has melted with another thing, if it has."""
         for track_id, seen in entry.seen().items():
-            parts = shared_out(Place.of(seen), place, other_place(track_id))
+            parts = shared_out(Place.of(seen), place, others(track_id))
             if parts is None or min(part.area for part in parts) < self._least:
                 continue
-            own, left = (_proposal(entry.result, part) for part in parts)
+            own, rest = (_proposal(entry.result, part) for part in parts)
             entry.parts[track_id] = replace(
-                seen, bbox_xywh=left.bbox_xywh, area=left.area, rle=left.rle
+                seen, bbox_xywh=rest.bbox_xywh, area=rest.area, rle=rest.rle
             )
             return replace(own, is_retraced=True)
         return None
