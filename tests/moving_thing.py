@@ -48,10 +48,7 @@ class Moving:
 
     def proposal(self, index: int, score: float = 0.9) -> Proposal:
         """Return a proposal of the part of it that is in the frame."""
-        mask = self.mask(index)
-        left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
-        box, area = (left, top, width, height), int(mask.sum())
-        return Proposal(index, 40 * index, box, area, encode(mask), score)
+        return proposal_of(self.mask(index), index, score)
 
     def _skin(self, index: int) -> npt.NDArray[np.float32]:
         x, y = self._centre(index)
@@ -66,6 +63,13 @@ class Moving:
 
     def _centre(self, index: int) -> tuple[float, float]:
         return self.start[0] + index * self.speed[0], self.start[1] + index * self.speed[1]
+
+
+def proposal_of(mask: Mask, index: int, score: float = 0.9) -> Proposal:
+    """Return a proposal with a mask, of a drive of 25 frames a second."""
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+    box, area = (left, top, width, height), int(mask.sum())
+    return Proposal(index, 40 * index, box, area, encode(mask), score)
 
 
 def agreement(one: Mask, other: Mask) -> float:

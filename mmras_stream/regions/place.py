@@ -40,11 +40,11 @@ class Place:
         mask = self.mask[top : top + height, left : left + width]
         return Place(mask, self.left + left, self.top + top)
 
-    def within(self, frame: Place) -> Mask:
+    def within(self, other: Place) -> Mask:
         """Return it as a mask over the crop of another place."""
-        mask: Mask = np.zeros_like(frame.mask)
-        rows, columns = frame.mask.shape
-        top, left = self.top - frame.top, self.left - frame.left
+        mask: Mask = np.zeros_like(other.mask)
+        rows, columns = other.mask.shape
+        top, left = self.top - other.top, self.left - other.left
         above, before = max(0, -top), max(0, -left)
         part = self.mask[above : max(above, rows - top), before : max(before, columns - left)]
         top, left = max(0, top), max(0, left)

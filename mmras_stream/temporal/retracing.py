@@ -6,7 +6,7 @@ each of them was is then known from later frames, and the region is cut.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from mmras_stream.protocols import Sighting
@@ -36,7 +36,7 @@ class Waiting:
     """The frame belongs to the one before it: there is no cut between them."""
     retraced: list[Proposal] = field(default_factory=list)
     parts: dict[int, Proposal] = field(default_factory=dict)
-    """By track: what is left of how it is seen, where that held another thing too."""
+    """By number of the sighting: what is left of it, where it held another thing too."""
     seconds: float = field(init=False)
     """Presentation time."""
 
@@ -48,12 +48,16 @@ class Waiting:
         return (*self.seen().values(), *self.retraced)
 
     def seen(self) -> dict[int, Proposal]:
-        """Return how things that are believed by now are seen here, by track."""
+        """Return how things that are believed by now are seen here, by number of the sighting."""
         return {
-            s.track_id: replace(self.parts.get(s.track_id, s.proposal), track_id=s.track_id)
-            for s in self.sightings
+            number: replace(self.parts.get(number, s.proposal), track_id=s.track_id)
+            for number, s in enumerate(self.sightings)
             if s.track_id is not None
         }
+
+    def sight_of(self, track_id: int | None) -> Proposal | None:
+        """Return how a thing is seen here, unless it is only retraced."""
+        return next((p for p in self.seen().values() if p.track_id == track_id), None)
 
     def ids(self) -> set[int | None]:
         """Return the things that are shown here by now."""
@@ -104,7 +108,7 @@ class Retracer:
                 if i >= number:
                     continue
                 entry = waiting[i]
-                proposal = self._part(entry, place, others.at(i)) or self._whole(entry, place)
+                proposal = self._part(entry, place, others, i) or self._whole(entry, place)
                 if proposal is None:
                     return
                 entry.retraced.append(replace(proposal, track_id=track_id))
@@ -121,16 +125,14 @@ class Retracer:
             return None
         return replace(_proposal(entry.result, tight), is_retraced=True)
 
-    def _part(
-        self, entry: Waiting, place: Place, others: Callable[[int], Place | None]
-    ) -> Proposal | None:
+    def _part(self, entry: Waiting, place: Place, others: _Others, i: int) -> Proposal | None:
         """Cut a mask out of a region in which it has melted with another thing, if it has."""
-        for track_id, seen in entry.seen().items():
-            parts = shared_out(Place.of(seen), place, others(track_id))
+        for number, seen in entry.seen().items():
+            parts = shared_out(Place.of(seen), place, others.place(seen.track_id, i))
             if parts is None or min(part.area for part in parts) < self._least:
                 continue
             own, rest = (_proposal(entry.result, part) for part in parts)
-            entry.parts[track_id] = replace(
+            entry.parts[number] = replace(
                 seen, bbox_xywh=rest.bbox_xywh, area=rest.area, rle=rest.rle
             )
             return replace(own, is_retraced=True)
@@ -150,18 +152,15 @@ class _Others:
         self._waiting = waiting
         self._begin = begin
         self._least = least
-        self._places: dict[int, dict[int, Place]] = {}
+        self._places: dict[int | None, dict[int, Place]] = {}
 
-    def at(self, number: int) -> Callable[[int], Place | None]:
-        """Return what tells where a thing was in a frame before, None where it does not know."""
-        return lambda track_id: self._traced(track_id).get(number)
-
-    def _traced(self, track_id: int) -> dict[int, Place]:
+    def place(self, track_id: int | None, number: int) -> Place | None:
+        """Return where a thing was in a frame before; None if that is not known."""
         if track_id not in self._places:
-            start = self._waiting[self._begin].seen().get(track_id)
+            start = self._waiting[self._begin].sight_of(track_id)
             traced = _traced(self._waiting, self._begin, start, self._least) if start else ()
             self._places[track_id] = dict(traced)
-        return self._places[track_id]
+        return self._places[track_id].get(number)
 
 
 def _traced(
@@ -189,7 +188,7 @@ def _looks(waiting: Sequence[Waiting], track_id: int, number: int) -> list[tuple
     for i in range(number, len(waiting)):
         if i > number and (not waiting[i].follows or waiting[i].seconds > until):
             break
-        sight = waiting[i].seen().get(track_id)
+        sight = waiting[i].sight_of(track_id)
         if sight is not None:
             looks.append((i, sight))
     return looks

@@ -46,8 +46,9 @@ def shared_out(region: Place, one: Place, other: Place | None) -> tuple[Place, P
         if not _holds(region, beside, other) or common > APART * min(one.area, other.area):
             return None
         own = _distances(inside) < _distances(beside)
-    parts = (Place(region.mask & mask, region.left, region.top).tight() for mask in (own, ~own))
-    first, second = parts
+    first, second = (
+        Place(region.mask & mask, region.left, region.top).tight() for mask in (own, ~own)
+    )
     return None if first is None or second is None else (first, second)
 
 

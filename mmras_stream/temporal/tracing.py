@@ -46,8 +46,9 @@ BESIDE = 1
 """Cells of a look to each side, in which a better place is looked for."""
 
 RESCALED = 1.03
-"""Times by which a mask is tried smaller and larger, since errors of the scale add up too: in 60
-pictures of drives the masks then share 0.77 with their things, 0.74 if only moved."""
+"""Times by which a mask is tried smaller and larger, since errors of the scale add up too: over 60
+pictures the masks of drives then overlap their things by 0.77 (intersection over union), by 0.74 if
+they are only moved."""
 
 LIKER_SCALED = 0.01
 """By which it must be more like the start for that."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from mmras_stream.motion import Cut, Motion
-from mmras_stream.regions.rle import decode, encode
+from mmras_stream.regions.rle import decode
 from mmras_stream.settings import ProposalSettings, TemporalSettings
 from mmras_stream.temporal.looking_back import LookBack
-from mmras_stream.types import AnomalyMap, FrameResult, Mask, Proposal
-from moving_thing import Moving, agreement
+from mmras_stream.types import AnomalyMap, FrameResult, Proposal
+from moving_thing import Moving, agreement, proposal_of
 
 MOVING = Moving(side=40, growth=1.01)
 LENGTH = 40
@@ -109,17 +108,10 @@ def melted(index: int) -> list[Sight]:
     still = np.zeros((240, 320), np.bool_)
     still[80:120, 60:95] = True
     if index >= SEPARATE:
-        return [Sight(masked(still, index), 3), Sight(MOVING.proposal(index))]
+        return [Sight(proposal_of(still, index), 3), Sight(MOVING.proposal(index))]
     bridge = np.zeros_like(still)
     bridge[92:104, 80 : int(120 + 2 * index)] = True
-    return [Sight(masked(still | bridge | MOVING.mask(index), index), 3)]
-
-
-def masked(mask: Mask, index: int) -> Proposal:
-    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
-    return Proposal(
-        index, 40 * index, (left, top, width, height), int(mask.sum()), encode(mask), 0.9
-    )
+    return [Sight(proposal_of(still | bridge | MOVING.mask(index), index), 3)]
 
 
 def test_a_region_is_cut_into_the_things_that_separate_later() -> None:
@@ -141,6 +133,13 @@ def test_a_region_is_cut_into_the_things_that_separate_later() -> None:
             assert not (still & moving).any()
             (region,) = (decode(sight.proposal.rle) for sight in melted(index))
             assert (still | moving == region).all()
+
+
+def test_each_of_several_sights_of_one_thing_is_kept() -> None:
+    """Trackers of others may leave a thing in parts."""
+    parts = (Sight(MOVING.proposal(0), 3), Sight(proposal_of(MOVING.mask(30), 0), 3))
+    for result in results(range(0), others=parts):
+        assert [p.area for p in result.proposals] == [part.proposal.area for part in parts]
 
 
 def test_what_is_not_believed_is_not_retraced() -> None:
