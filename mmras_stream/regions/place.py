@@ -51,8 +51,21 @@ class Place:
         mask[top : top + part.shape[0], left : left + part.shape[1]] = part
         return mask
 
+    def meets(self, other: Proposal) -> bool:
+        """Tell whether its box and that of a proposal have a pixel in common."""
+        height, width = self.mask.shape
+        x, y, columns, rows = other.bbox_xywh
+        return (
+            x < self.left + width
+            and self.left < x + columns
+            and y < self.top + height
+            and self.top < y + rows
+        )
+
     def without(self, other: Proposal) -> Place:
         """Return it without what a proposal covers."""
+        if not self.meets(other):
+            return self
         height, width = self.mask.shape
         rows = np.arange(self.top, self.top + height)
         columns = np.arange(self.left, self.left + width)

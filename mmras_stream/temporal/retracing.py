@@ -128,6 +128,8 @@ class Retracer:
     def _part(self, entry: Waiting, place: Place, others: _Others, i: int) -> Proposal | None:
         """Cut a mask out of a region in which it has melted with another thing, if it has."""
         for number, seen in entry.seen().items():
+            if not place.meets(seen):
+                continue
             parts = shared_out(Place.of(seen), place, others.place(seen.track_id, i))
             if parts is None or min(part.area for part in parts) < self._least:
                 continue
