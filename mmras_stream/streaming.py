@@ -131,12 +131,16 @@ def propose(
     """Return the regions above a threshold, those too faint to begin a track among them."""
     from mmras_stream.regions.components import find_regions
     from mmras_stream.regions.ground import placed
+    from mmras_stream.regions.trails import without_trails
 
+    faint = wanted.faint_threshold(threshold)
     regions = find_regions(
-        steady.anomaly_map,
+        without_trails(
+            steady.anomaly_map, steady.raw_map, threshold=threshold, faint_threshold=faint
+        ),
         pts=steady.frame.pts,
         threshold=threshold,
-        faint_threshold=wanted.faint_threshold(threshold),
+        faint_threshold=faint,
         min_area=wanted.min_area,
     )
     return regions if steady.road is None else placed(regions, steady.road)
