@@ -1,7 +1,8 @@
 """Fill in the frames in which a believed thing was not seen, from a later one in which it was.
 
 Or not seen by itself: things far away melt into one region, and what comes nearer separates. Where
-each of them was is then known from later frames, and the region is cut.
+each of them was is then known from later frames, and the region is cut. Or seen in part, as things
+are at first: then it is shown as it is seen best soon after.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ class Waiting:
     follows: bool
     """The frame belongs to the one before it: there is no cut between them."""
     retraced: list[Proposal] = field(default_factory=list)
-    parts: dict[int, Proposal] = field(default_factory=dict)
-    """By number of the sighting: what is left of it, where it held another thing too."""
+    shown: dict[int, Proposal] = field(default_factory=dict)
+    """By number of the sighting: how it is shown where later frames tell better what it was, of
+    which only the mask differs."""
     seconds: float = field(init=False)
     """Presentation time."""
 
@@ -50,7 +52,7 @@ class Waiting:
     def seen(self) -> dict[int, Proposal]:
         """Return how things that are believed by now are seen here, by number of the sighting."""
         return {
-            number: replace(self.parts.get(number, s.proposal), track_id=s.track_id)
+            number: replace(self.shown.get(number, s.proposal), track_id=s.track_id)
             for number, s in enumerate(self.sightings)
             if s.track_id is not None
         }
@@ -105,21 +107,36 @@ class Retracer:
         for begin, start in dict.fromkeys((best, looks[0])):
             others = _Others(waiting, begin, self._least)
             for i, place in _traced(waiting, begin, start, self._least):
-                if i >= number:
-                    continue
                 entry = waiting[i]
-                proposal = self._part(entry, place, others, i) or self._whole(entry, place)
+                if i >= number:
+                    self._reshape(entry, place, track_id)
+                    continue
+                part = self._part(entry, place, others, i)
+                proposal = part or self._whole(entry, place, track_id)
                 if proposal is None:
                     return
                 entry.retraced.append(replace(proposal, track_id=track_id))
             if track_id in waiting[number - 1].ids():
                 return
 
-    def _whole(self, entry: Waiting, place: Place) -> Proposal | None:
+    def _reshape(self, entry: Waiting, place: Place, track_id: int) -> None:
+        """Show a thing that is seen before its best look with the mask of that look.
+
+        What a network begins to see it sees in part, and now more of it, now less.
+        """
+        sights = [(n, seen) for n, seen in entry.seen().items() if seen.track_id == track_id]
+        whole = self._whole(entry, place, track_id)
+        if len(sights) == 1 and whole is not None:  # trackers of others may leave it in parts
+            ((number, seen),) = sights
+            if place.meets(seen):
+                entry.shown[number] = replace(_masked(seen, whole), is_retraced=True)
+
+    def _whole(self, entry: Waiting, place: Place, track_id: int) -> Proposal | None:
         """Make a proposal of a mask without what is another thing's; None if that hides it."""
         shown = place
         for other in entry.believed():
-            shown = shown.without(other)
+            if other.track_id != track_id:
+                shown = shown.without(other)
         tight = shown.tight()
         if tight is None or tight.area < max(self._least, (1 - HIDDEN) * place.area):
             return None
@@ -134,9 +151,7 @@ class Retracer:
             if parts is None or min(part.area for part in parts) < self._least:
                 continue
             own, rest = (_proposal(entry.result, part) for part in parts)
-            entry.parts[number] = replace(
-                seen, bbox_xywh=rest.bbox_xywh, area=rest.area, rle=rest.rle
-            )
+            entry.shown[number] = _masked(seen, rest)
             return replace(own, is_retraced=True)
         return None
 
@@ -175,6 +190,11 @@ def _traced(
         if place is None or place.area < least:
             return
         yield i, place
+
+
+def _masked(proposal: Proposal, other: Proposal) -> Proposal:
+    """Return a proposal with the mask of another."""
+    return replace(proposal, bbox_xywh=other.bbox_xywh, area=other.area, rle=other.rle)
 
 
 def _proposal(result: FrameResult, place: Place) -> Proposal:

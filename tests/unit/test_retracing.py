@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,15 +114,20 @@ def melted(index: int) -> list[Sight]:
     return [Sight(proposal_of(still | bridge | MOVING.mask(index), index), 3)]
 
 
-def test_a_region_is_cut_into_the_things_that_separate_later() -> None:
+def retraced(seen: Callable[[int], Sequence[Sight]]) -> list[FrameResult]:
+    """Return what becomes of a drive of which it is told how things are seen in each frame."""
     look_back = LookBack(TemporalSettings(), ProposalSettings())
     given: list[FrameResult] = []
     for index in range(LENGTH):
         frame = MOVING.frame(index)
         anomaly_map = AnomalyMap(index, np.zeros((60, 80), np.float32), 240, 320)
         result = FrameResult(frame, anomaly_map, anomaly_map, (), 0.5)
-        given += look_back.add(result, melted(index), Motion())
-    for result in [*given, *look_back.rest()]:
+        given += look_back.add(result, seen(index), Motion())
+    return [*given, *look_back.rest()]
+
+
+def test_a_region_is_cut_into_the_things_that_separate_later() -> None:
+    for result in retraced(melted):
         index = result.frame.index
         assert [p.track_id for p in result.proposals] == [3, 7]
         still, moving = (decode(p.rle) for p in result.proposals)
@@ -133,6 +138,45 @@ def test_a_region_is_cut_into_the_things_that_separate_later() -> None:
             assert not (still & moving).any()
             (region,) = (decode(sight.proposal.rle) for sight in melted(index))
             assert (still | moving == region).all()
+
+
+def first_in_part(index: int) -> list[Sight]:
+    """What moves: unseen, then a piece of it now and again, then all of it and stranger."""
+    if index < 15 or index in (18, 19):
+        return []
+    whole = MOVING.mask(index)
+    if index >= 25:
+        return [Sight(proposal_of(whole, index, 0.9))]
+    piece = whole.copy()
+    piece[: int(90 + 0.5 * index) + 5 * (index % 3)] = False
+    return [Sight(proposal_of(piece, index, 0.6))]
+
+
+def test_a_thing_that_is_seen_in_part_is_shown_as_it_is_seen_best_soon_after() -> None:
+    for result in retraced(first_in_part):
+        index = result.frame.index
+        (proposal,) = result.proposals
+        mask = decode(proposal.rle)
+        assert agreement(mask, MOVING.mask(index)) > 0.8
+        assert proposal.area == mask.sum()
+        assert proposal.is_retraced == (index < 25)
+        if 20 <= index < 25:
+            assert proposal.score == 0.6, "what was seen"
+
+
+def test_what_hides_a_thing_that_is_seen_in_part_keeps_its_pixels() -> None:
+    bar = np.zeros((240, 320), np.bool_)
+    bar[:, 150:156] = True
+
+    def behind(index: int) -> list[Sight]:
+        shown = [Sight(proposal_of(decode(s.proposal.rle) & ~bar, index, s.proposal.score))
+                 for s in first_in_part(index)]  # fmt: skip
+        return [Sight(proposal_of(bar, index), 3), *shown]
+
+    for result in retraced(behind):
+        masks = [decode(p.rle) for p in result.proposals]
+        assert np.sum(masks, axis=0).max() == 1
+        assert (masks[0] == bar).all()
 
 
 def test_each_of_several_sights_of_one_thing_is_kept() -> None:
