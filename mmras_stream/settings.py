@@ -142,7 +142,7 @@ class TemporalSettings:
     road plane) or `none`."""
     half_life_seconds: float = 0.2
     """Time after which a past score has lost half its weight."""
-    rise_half_life_seconds: float = 0.08
+    rise_half_life_seconds: float = 0.1
     """Of `flow`: the same where a score is higher than any that was near before."""
     min_duration_seconds: float = 0.2
     """A thing must be seen this long before it is proposed."""
@@ -172,7 +172,7 @@ class ProposalSettings:
     """Score above which a place is strange; `auto` takes the one calibrated for the weights."""
     calibration: str | None = None
     """File of `mmras-stream calibrate`, whose threshold `auto` takes then."""
-    keep_share: float = 0.65
+    keep_share: float = 0.6
     """Of the threshold: a thing that was above it is followed, and masks reach, down to this share
     of it."""
     min_area: int | None = None
@@ -193,7 +193,7 @@ class ProposalSettings:
         """Return the score down to which a thing is followed that was above a threshold.
 
         >>> ProposalSettings().faint_threshold(0.5), ProposalSettings().faint_threshold(-0.5)
-        (0.325, -0.675)
+        (0.3, -0.7)
         """
         return threshold - (1 - self.keep_share) * abs(threshold)
 

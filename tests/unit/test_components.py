@@ -163,7 +163,7 @@ def test_with_two_thresholds_regions_lie_between_and_share_nothing(
 ) -> None:
     grid, size = sizes
     scores = np.random.default_rng(seed).random(grid, np.float32)
-    faint = 0.65 * threshold
+    faint = 0.6 * threshold
     found = find_regions(
         AnomalyMap(0, scores, *size), pts=0, threshold=threshold, faint_threshold=faint, min_area=1
     )
