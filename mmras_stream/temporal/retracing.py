@@ -125,11 +125,12 @@ class Retracer:
         What a network begins to see it sees in part, and now more of it, now less.
         """
         sights = [(n, seen) for n, seen in entry.seen().items() if seen.track_id == track_id]
-        whole = self._whole(entry, place, track_id)
-        if len(sights) == 1 and whole is not None:  # trackers of others may leave it in parts
-            ((number, seen),) = sights
-            if place.meets(seen):
-                entry.shown[number] = replace(_masked(seen, whole), is_retraced=True)
+        if len(sights) != 1:  # trackers of others may leave it in parts
+            return
+        ((number, seen),) = sights
+        whole = self._whole(entry, place, track_id) if place.meets(seen) else None
+        if whole is not None:
+            entry.shown[number] = replace(_masked(seen, whole), is_retraced=True)
 
     def _whole(self, entry: Waiting, place: Place, track_id: int) -> Proposal | None:
         """Make a proposal of a mask without what is another thing's; None if that hides it."""
