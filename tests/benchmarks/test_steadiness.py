@@ -150,7 +150,7 @@ def test_steady_scores_flip_less_and_give_fewer_false_tracks(evaluation: VideoEv
     steady, raw = (evaluation.whole[name].tracking for name in ("flow", "none"))
     assert steady.flips <= 0.5 * raw.flips
     assert steady.false_tracks <= 0.5 * raw.false_tracks
-    assert steady.found_things >= 0.9 * raw.found_things, "wanted are all of them"
+    assert steady.found_things >= 0.95 * raw.found_things, "wanted are all of them"
     assert steady.median_delay_frames is not None
     assert steady.median_delay_frames <= 3
     assert steady.switches <= 0.2 * steady.found_things
