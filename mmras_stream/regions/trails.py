@@ -21,10 +21,10 @@ def without_trails(
 ) -> AnomalyMap:
     """Return steady scores without those that only memory keeps above the faint threshold.
 
-    Motion is known too little to move an average as a small thing moves, so its scores lag behind
-    it, and two things that part stay one region. A trail is what no score of this frame supports,
-    neither there nor in a neighbouring cell, in a region that is seen in this frame elsewhere. A
-    region that is not seen at all keeps its scores: to bridge that is what they are averaged for.
+    Motion is known to a fraction of a cell only, so that averages lag behind small things, and two
+    that part stay one region. A trail is what no score of this frame supports, neither there nor in
+    a neighbouring cell, in a region that is seen elsewhere in this frame. A region that is not seen
+    at all keeps its scores: to bridge such frames is what they are averaged for.
 
     Args:
         steady: Smoothed scores.
