@@ -151,8 +151,8 @@ class TemporalSettings:
     look_back_seconds: float = 3.0
     """Results are held back for so long, so that a thing is proposed on its first frames too."""
     retrace: bool = True
-    """Follow things by their texture to frames in which they were not noticed, within that time but
-    for the 0.6 s in which it shows how a thing is seen best."""
+    """Follow things by their texture to frames in which they were not noticed, or in part, within
+    that time but for the 0.6 s in which it shows how a thing is seen best."""
 
     def __post_init__(self) -> None:
         for name in ("half_life_seconds", "rise_half_life_seconds"):

@@ -186,6 +186,22 @@ def test_each_of_several_sights_of_one_thing_is_kept() -> None:
         assert [p.area for p in result.proposals] == [part.proposal.area for part in parts]
 
 
+def test_each_of_several_first_sights_of_one_thing_is_kept_too() -> None:
+    upper = np.zeros((240, 320), np.bool_)
+    upper[:100] = True
+
+    def halves(index: int) -> list[Sight]:
+        whole = MOVING.mask(index)
+        if index >= 20:
+            return [Sight(proposal_of(whole, index, 0.9))]
+        parts = (whole & upper, whole & ~upper) if index >= 15 else ()
+        return [Sight(proposal_of(part, index, 0.6)) for part in parts]
+
+    for result in retraced(halves)[15:20]:
+        seen = [sight.proposal for sight in halves(result.frame.index)]
+        assert [p.rle for p in result.proposals] == [p.rle for p in seen]
+
+
 def test_what_is_not_believed_is_not_retraced() -> None:
     given = results(range(0), others=(Sight(MOVING.proposal(20), None),))
     assert shown(given) == []
