@@ -30,6 +30,7 @@ class LookBack:
 
     def __init__(self, temporal: TemporalSettings, proposals: ProposalSettings) -> None:
         self._seconds = temporal.look_back_seconds
+        self._outlines = proposals.outline
         self._retracer: Retracer | None = None
         if temporal.retrace and self._seconds > SETTLING_SECONDS:
             reach = self._seconds - SETTLING_SECONDS
@@ -44,7 +45,9 @@ class LookBack:
         now = result.frame.seconds
         if self._waiting and now < self._waiting[-1].seconds:
             yield from self.rest()
-        self._waiting.append(Waiting(result, sightings, follows=motion.cut is None))
+        self._waiting.append(
+            Waiting(result, sightings, follows=motion.cut is None, outlines=self._outlines)
+        )
         self._bytes += _size(result)
         while self._waiting and self._is_ripe(now):
             yield self._next()

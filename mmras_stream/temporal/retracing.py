@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from mmras_stream.protocols import Sighting
+from mmras_stream.regions.outlining import outlined
 from mmras_stream.regions.place import Place
 from mmras_stream.temporal.sharing import shared_out
 from mmras_stream.temporal.tracing import MaskTrace
@@ -35,10 +36,12 @@ class Waiting:
     sightings: Sequence[Sighting]
     follows: bool
     """The frame belongs to the one before it: there is no cut between them."""
+    outlines: bool
+    """Masks are brought to the edges of the picture."""
     retraced: list[Proposal] = field(default_factory=list)
     shown: dict[int, Proposal] = field(default_factory=dict)
-    """By number of the sighting: how it is shown where later frames tell better what it was, of
-    which only the mask differs."""
+    """By number of the sighting: how it is shown, once its thing is believed; only the mask differs
+    from what was seen. Outlined first, then as later frames tell better what it was."""
     seconds: float = field(init=False)
     """Presentation time."""
 
@@ -52,10 +55,26 @@ class Waiting:
     def seen(self) -> dict[int, Proposal]:
         """Return how things that are believed by now are seen here, by number of the sighting."""
         return {
-            number: replace(self.shown.get(number, s.proposal), track_id=s.track_id)
+            number: replace(self._shown(number), track_id=s.track_id)
             for number, s in enumerate(self.sightings)
             if s.track_id is not None
         }
+
+    def _shown(self, number: int) -> Proposal:
+        if number not in self.shown:
+            seen = self.sightings[number].proposal
+            self.shown[number] = self._outlined(number, seen) if self.outlines else seen
+        return self.shown[number]
+
+    def _outlined(self, number: int, seen: Proposal) -> Proposal:
+        """Return what is seen with the mask that the picture shows, without what others cover."""
+        cell = self.result.anomaly_map.pixels_per_cell**0.5
+        place = outlined(Place.of(seen), self.result.frame, cell=cell)
+        for other, sighting in enumerate(self.sightings):
+            if other != number:
+                place = place.without(self.shown.get(other, sighting.proposal))
+        tight = place.tight()
+        return seen if tight is None else _masked(seen, _proposal(self.result, tight))
 
     def sight_of(self, track_id: int | None) -> Proposal | None:
         """Return how a thing is seen here, unless it is only retraced."""

@@ -206,3 +206,35 @@ def test_what_is_not_believed_is_not_retraced() -> None:
     given = results(range(0), others=(Sight(MOVING.proposal(20), None),))
     assert shown(given) == []
     assert not any(result.proposals for result in given)
+
+
+def outlined_results(*sights: Sight) -> list[FrameResult]:
+    """Return what becomes of one frame with some things, whose masks are brought to its edges."""
+    look_back = LookBack(TemporalSettings(), ProposalSettings(outline=True))
+    frame = Moving(side=60).frame(0)
+    anomaly_map = AnomalyMap(0, np.zeros((60, 80), np.float32), frame.height, frame.width)
+    result = FrameResult(frame, anomaly_map, anomaly_map, (), 0.5)
+    return [*look_back.add(result, sights, Motion()), *look_back.rest()]
+
+
+def test_what_is_seen_is_shown_as_far_as_the_picture_shows_it_if_asked_for() -> None:
+    thing = Moving(side=60).mask(0)
+    coarse = proposal_of(Moving(side=66).mask(0), 0)
+    (result,) = outlined_results(Sight(coarse))
+    (proposal,) = result.proposals
+    assert agreement(decode(coarse.rle), thing) < 0.85
+    assert agreement(decode(proposal.rle), thing) > 0.9
+    assert proposal.area == decode(proposal.rle).sum()
+    assert (proposal.score, proposal.track_id) == (coarse.score, 7)
+    assert not proposal.is_retraced
+
+
+def test_an_outline_covers_no_other_thing() -> None:
+    """Two things share one disc, so that either's outline would grow over the other's half."""
+    whole = Moving(side=60).mask(0)
+    left = whole & (np.arange(whole.shape[1]) < 120)
+    halves = Sight(proposal_of(left, 0)), Sight(proposal_of(whole & ~left, 0), 8)
+    (result,) = outlined_results(*halves)
+    one, other = (decode(p.rle) for p in result.proposals)
+    assert not (one & other).any()
+    assert agreement(one | other, whole) > 0.9
