@@ -70,9 +70,11 @@ class Waiting:
         """Return what is seen with the mask that the picture shows, without what others cover."""
         cell = self.result.anomaly_map.pixels_per_cell**0.5
         place = outlined(Place.of(seen), self.result.frame, cell=cell)
-        for other, sighting in enumerate(self.sightings):
-            if other != number:
-                place = place.without(self.shown.get(other, sighting.proposal))
+        others = [
+            self.shown.get(i, s.proposal) for i, s in enumerate(self.sightings) if i != number
+        ]
+        for other in (*others, *self.retraced):
+            place = place.without(other)
         tight = place.tight()
         return seen if tight is None else _masked(seen, _proposal(self.result, tight))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 
 import cv2
 import numpy as np
@@ -13,7 +12,9 @@ import torch
 
 from mmras_stream.regions.outlining import GROWTH, outlined
 from mmras_stream.regions.place import Place
-from mmras_stream.types import ColourMatrix, Frame, Mask, PixelFormat
+from mmras_stream.types import Frame, Mask
+from moving_thing import agreement
+from shaky_drive import frame_of
 
 HEIGHT, WIDTH, CELL = 120, 160, 4.0
 
@@ -23,15 +24,16 @@ def disc(radius: int = 14, x: int = 80, y: int = 60) -> Mask:
     return np.asarray(drawn).view(np.bool_)
 
 
-def frame_of(thing: Mask, *, contrast: int = 90, bits: int = 8) -> Frame:
-    """Return a grey picture with noise, in which a thing is brighter; chroma is halved."""
+def picture_of(thing: Mask, *, contrast: int = 90) -> Frame:
+    """Return a grey picture with noise, in which a thing is brighter."""
     noise = np.random.default_rng(3).normal(0, 3, (HEIGHT, WIDTH))
-    luma = np.clip(90 + contrast * thing + noise, 0, 255).astype(np.int16) << (bits - 8)
-    chroma = np.full((HEIGHT // 2, WIDTH // 2), 128 << (bits - 8), np.int16)
-    planes = [plane if bits > 8 else plane.astype(np.uint8) for plane in (luma, chroma, chroma)]
-    first, second, third = (torch.from_numpy(plane) for plane in planes)
-    pixel_format = PixelFormat(ColourMatrix.BT601, full_range=False, bits=bits)
-    return Frame(0, 0, Fraction(1, 25), (first, second, third), pixel_format)
+    return frame_of(np.clip(90 + contrast * thing + noise, 0, 255).astype(np.uint8), 0)
+
+
+def of_ten_bits(frame: Frame) -> Frame:
+    luma, blue, red = (plane.to(torch.int16) << 2 for plane in frame.planes)
+    pixel_format = replace(frame.pixel_format, bits=10)
+    return replace(frame, planes=(luma, blue, red), pixel_format=pixel_format)
 
 
 def coarse(thing: Mask) -> Place:
@@ -48,23 +50,19 @@ def whole(place: Place) -> Mask:
     return place.within(Place(np.zeros((HEIGHT, WIDTH), np.bool_), 0, 0))
 
 
-def agreement(one: Mask, other: Mask) -> float:
-    return float((one & other).sum() / (one | other).sum())
-
-
-@pytest.mark.parametrize("bits", [8, 10])
-def test_a_coarse_mask_is_brought_to_the_edges(bits: int) -> None:
+def test_a_coarse_mask_is_brought_to_the_edges_whatever_the_bits() -> None:
     thing = disc()
     before = coarse(thing)
-    frame = frame_of(thing, contrast=64, bits=bits)  # of 10 bits, the lower 8 are alike everywhere
-    after = outlined(before, frame, cell=CELL)
+    frame = picture_of(thing, contrast=64)  # of 10 bits, the lower 8 are alike everywhere
     assert agreement(whole(before), thing) < 0.9
-    assert agreement(whole(after), thing) > 0.97
+    for picture in (frame, of_ten_bits(frame)):
+        after = outlined(before, picture, cell=CELL)
+        assert agreement(whole(after), thing) > 0.97
 
 
 def test_a_picture_of_odd_sides_is_outlined_down_to_its_last_row() -> None:
     thing = disc(14, 145, 105)
-    frame = frame_of(thing)
+    frame = picture_of(thing)
     luma, blue, red = frame.planes
     odd = replace(frame, planes=(luma[:-1, :-1], blue, red))
     before = coarse(thing & (np.arange(HEIGHT) < HEIGHT - 1)[:, None])
@@ -75,13 +73,13 @@ def test_a_picture_of_odd_sides_is_outlined_down_to_its_last_row() -> None:
 def test_what_was_cut_off_is_added_and_what_is_beside_taken_away() -> None:
     thing = disc()
     shifted = coarse(np.roll(thing, 3, axis=1))
-    after = outlined(shifted, frame_of(thing), cell=CELL)
+    after = outlined(shifted, picture_of(thing), cell=CELL)
     assert agreement(whole(after), thing) > agreement(whole(shifted), thing) + 0.1
 
 
 def test_a_large_thing_is_looked_at_small_and_loses_nothing() -> None:
     thing = disc(50)
-    after = outlined(coarse(thing), frame_of(thing), cell=CELL)
+    after = outlined(coarse(thing), picture_of(thing), cell=CELL)
     assert agreement(whole(after), thing) > 0.95
 
 
@@ -93,33 +91,33 @@ def test_an_outline_stays_near_its_mask(x: int, radius: int) -> None:
     before = coarse(disc(radius, x=x))
     reach = int(2 * round(GROWTH * CELL) + 1)
     near = cv2.dilate(whole(before).view(np.uint8), np.ones((reach, reach)))
-    after = whole(outlined(before, frame_of(bar), cell=CELL))
+    after = whole(outlined(before, picture_of(bar), cell=CELL))
     assert after.any()
     assert not (after & (near == 0)).any()
 
 
 def test_a_thing_that_fills_the_picture_stays_as_it_is() -> None:
     everything = Place(np.ones((HEIGHT, WIDTH), np.bool_), 0, 0)
-    assert outlined(everything, frame_of(disc()), cell=CELL) is everything
+    assert outlined(everything, picture_of(disc()), cell=CELL) is everything
 
 
 def test_a_thin_thing_of_which_the_picture_shows_next_to_nothing_stays_as_it_is() -> None:
     before = Place(np.ones((24, 3), np.bool_), 80, 40)
     dot: Mask = np.zeros((HEIGHT, WIDTH), np.bool_)
     dot[50:53, 80:83] = True
-    assert outlined(before, frame_of(dot), cell=CELL) is before
+    assert outlined(before, picture_of(dot), cell=CELL) is before
 
 
 @pytest.mark.parametrize("radius", [14, 50])
 def test_what_is_well_inside_a_mask_stays(radius: int) -> None:
     """A thing with a window in it, through which the ground is seen."""
     thing = disc(radius)
-    after = outlined(coarse(thing), frame_of(thing & ~disc(radius // 2)), cell=CELL)
+    after = outlined(coarse(thing), picture_of(thing & ~disc(radius // 2)), cell=CELL)
     assert whole(after)[disc(radius - 7)].all()
 
 
 def test_the_same_picture_gives_the_same_outline() -> None:
-    frame = frame_of(disc(), contrast=0)  # that shows nothing, so that chance decides
+    frame = picture_of(disc(), contrast=0)  # that shows nothing, so that chance decides
     outlines = []
     for seed in range(8):
         cv2.setRNGSeed(seed)  # what else draws from it shall not matter

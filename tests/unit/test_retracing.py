@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pytest
 
 from mmras_stream.motion import Cut, Motion
 from mmras_stream.regions.rle import decode
 from mmras_stream.settings import ProposalSettings, TemporalSettings
 from mmras_stream.temporal.looking_back import LookBack
+from mmras_stream.temporal.retracing import Waiting
 from mmras_stream.types import AnomalyMap, FrameResult, Proposal
 from moving_thing import Moving, agreement, proposal_of
 
@@ -208,20 +210,25 @@ def test_what_is_not_believed_is_not_retraced() -> None:
     assert not any(result.proposals for result in given)
 
 
-def outlined_results(*sights: Sight) -> list[FrameResult]:
-    """Return what becomes of one frame with some things, whose masks are brought to its edges."""
-    look_back = LookBack(TemporalSettings(), ProposalSettings(outline=True))
+def outlined_sights(*sights: Sight, retraced: Sequence[Proposal] = ()) -> tuple[Proposal, ...]:
+    """Return how some things are shown in a frame, with masks that are brought to its edges."""
     frame = Moving(side=60).frame(0)
     anomaly_map = AnomalyMap(0, np.zeros((60, 80), np.float32), frame.height, frame.width)
     result = FrameResult(frame, anomaly_map, anomaly_map, (), 0.5)
-    return [*look_back.add(result, sights, Motion()), *look_back.rest()]
+    return Waiting(result, sights, follows=True, outlines=True, retraced=[*retraced]).believed()
 
 
-def test_what_is_seen_is_shown_as_far_as_the_picture_shows_it_if_asked_for() -> None:
+def test_outlines_are_drawn_if_asked_for() -> None:
+    for outline in (False, True):
+        given = results(range(LENGTH), proposals=ProposalSettings(outline=outline))
+        alike = [r.proposals[0].rle == MOVING.proposal(r.frame.index).rle for r in given]
+        assert all(alike) != outline
+
+
+def test_what_is_seen_is_shown_as_far_as_the_picture_shows_it() -> None:
     thing = Moving(side=60).mask(0)
     coarse = proposal_of(Moving(side=66).mask(0), 0)
-    (result,) = outlined_results(Sight(coarse))
-    (proposal,) = result.proposals
+    (proposal,) = outlined_sights(Sight(coarse))
     assert agreement(decode(coarse.rle), thing) < 0.85
     assert agreement(decode(proposal.rle), thing) > 0.9
     assert proposal.area == decode(proposal.rle).sum()
@@ -229,12 +236,16 @@ def test_what_is_seen_is_shown_as_far_as_the_picture_shows_it_if_asked_for() -> 
     assert not proposal.is_retraced
 
 
-def test_an_outline_covers_no_other_thing() -> None:
+@pytest.mark.parametrize("is_retraced", [False, True])
+def test_an_outline_covers_no_other_thing(*, is_retraced: bool) -> None:
     """Two things share one disc, so that either's outline would grow over the other's half."""
     whole = Moving(side=60).mask(0)
     left = whole & (np.arange(whole.shape[1]) < 120)
-    halves = Sight(proposal_of(left, 0)), Sight(proposal_of(whole & ~left, 0), 8)
-    (result,) = outlined_results(*halves)
-    one, other = (decode(p.rle) for p in result.proposals)
+    own, others = Sight(proposal_of(left, 0)), proposal_of(whole & ~left, 0)
+    if is_retraced:
+        shown = outlined_sights(own, retraced=[replace(others, track_id=8)])
+    else:
+        shown = outlined_sights(own, Sight(others, 8))
+    one, other = (decode(p.rle) for p in shown)
     assert not (one & other).any()
     assert agreement(one | other, whole) > 0.9
