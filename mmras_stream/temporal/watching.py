@@ -205,16 +205,18 @@ def thumbnail(frame: Frame, longest: int = LONGEST) -> Tensor:
     step = shrink_step(frame, longest)
     height, width = max(1, frame.height // step), max(1, frame.width // step)
     whole = luma[: height * step, : width * step]
-    if luma.device.type == "cpu":
+    excess = frame.pixel_format.bits - 8
+    if luma.device.type == "cpu":  # without torch, see `_same`
         squares = cv2.resize(whole.numpy(), (width, height), interpolation=cv2.INTER_AREA)
-        small = torch.from_numpy(squares)
-    else:  # not tested: no such device was at hand
-        small = torch.nn.functional.avg_pool2d(whole[None].float(), step)[0].round()
-    return (small.int() >> (frame.pixel_format.bits - 8)).to(torch.uint8)
+        levels = np.asarray(squares, np.uint16) >> excess
+        return torch.from_numpy(levels.astype(np.uint8))
+    small = torch.nn.functional.avg_pool2d(whole[None].float(), step)[0].round()
+    return (small.int() >> excess).to(torch.uint8)  # not tested: no such device was at hand
 
 
 def _same(before: Tensor, now: Tensor) -> bool:
-    return before.shape == now.shape and torch.equal(before, now)
+    # torch.equal would leave torch's threads spinning, in the way of the search for motion
+    return np.array_equal(before.cpu().numpy(), now.cpu().numpy())
 
 
 def _still(small: Tensor) -> Motion:
