@@ -11,36 +11,45 @@ import numpy.typing as npt
 from mmras_stream.regions.place import Place
 from mmras_stream.types import Frame, Mask
 
+PER_CELL = 1.5
+"""Nats for the thing for each cell into the mask, and against it for each cell out of it."""
+
+MOST_TOLD = 2.0
+"""Nats that a colour says for or against, at most: a mask is sure where its border is far. GrabCut
+(Rother, Kolmogorov and Blake 2004), in which colours say all, cuts a thing now larger, now smaller:
+on 24 drives things are then found and missed a third more often, by masks no better."""
+
+REACH = MOST_TOLD / PER_CELL
+"""Cells from the border of a mask to its outline, at most."""
+
 MARGIN = 3.0
 """Cells around a mask whose colours tell what a thing stands before."""
 
-GROWTH = 1.0
-"""Cells by which an outline may lie outside a mask, at most."""
+NOISE = 6.0
+"""Levels of 255 by which a colour spreads at least: what compression leaves of a plain area."""
 
-CORE = 0.5
-"""Cells from the border of a mask to where it surely shows the thing."""
+CALM = 3
+"""Pixels of a side of the square over which what colours say is averaged, against specks."""
 
-LONGEST = 64
+LONGEST = 160
 """Pixels of the longer side of what is looked at, at most; what is larger is shrunk."""
 
-LEAST_KEPT = 0.3
+FEWEST = 16
+"""Pixels inside and around a mask that tell of colours."""
+
+LEAST_KEPT = 0.4
 """Share of a mask's area that its outline has at least, lest the picture be taken to show no thing
 there."""
 
-ROUNDS = 1
-"""Of GrabCut; a second gains nothing on drives."""
-
-THING = (cv2.GC_FGD, cv2.GC_PR_FGD)
-"""Marks of what surely or probably is the thing."""
-
-_Bytes: TypeAlias = npt.NDArray[np.uint8]
+_Floats: TypeAlias = npt.NDArray[np.float32]
 
 
 def outlined(place: Place, frame: Frame, *, cell: float) -> Place:
     """Return a mask brought to the edges of the picture, or itself where these tell nothing.
 
-    By GrabCut (Rother, Kolmogorov and Blake 2004, doi 10.1145/1015706.1015720): colours inside and
-    around the mask say which pixels near its border are whose.
+    A pixel near the border of the mask belongs to the thing if its colour is rather one from
+    inside the mask than one from around it, each taken to be normally distributed (quadratic
+    discriminant analysis), and the more so the further inside it lies.
 
     Args:
         place: As it was cut out of a map; not empty.
@@ -48,12 +57,18 @@ def outlined(place: Place, frame: Frame, *, cell: float) -> Place:
         cell: Pixels from one cell of the map to the next.
     """
     area, mask = _window(place, frame, round(MARGIN * cell))
-    marks = np.full(mask.shape, cv2.GC_BGD, np.uint8)
-    marks[_grown(mask, round(GROWTH * cell))] = cv2.GC_PR_BGD
-    marks[mask] = cv2.GC_PR_FGD
-    marks[~_grown(~mask, round(CORE * cell))] = cv2.GC_FGD
-    own = _segmented(_picture(frame, area), marks)
-    if own is None or np.count_nonzero(own) < LEAST_KEPT * place.area:
+    inwards = _inwards(mask) / np.float32(cell)
+    size = _size(mask)
+    small = cv2.resize(inwards, size, interpolation=cv2.INTER_AREA)
+    inside, around = small > 0, small < -REACH
+    if min(np.count_nonzero(inside), np.count_nonzero(around)) < FEWEST:
+        return place
+    colours = _colours(frame, area, size)
+    told = _log_density(colours, colours[inside]) - _log_density(colours, colours[around])
+    told = cv2.blur(np.clip(told, -MOST_TOLD, MOST_TOLD), (CALM, CALM))
+    told = cv2.resize(told, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    own: Mask = told + PER_CELL * inwards > 0
+    if np.count_nonzero(own) < LEAST_KEPT * place.area:
         return place
     return Place(own, area[1].start, area[0].start).tight() or place
 
@@ -67,14 +82,24 @@ def _window(place: Place, frame: Frame, margin: int) -> tuple[tuple[slice, slice
     return (rows, columns), place.within(Place(mask, columns.start, rows.start))
 
 
-def _grown(mask: Mask, pixels: int) -> Mask:
-    side = 2 * max(1, pixels) + 1
-    return np.asarray(cv2.dilate(mask.view(np.uint8), np.ones((side, side)))).view(np.bool_)
+def _inwards(mask: Mask) -> _Floats:
+    """Return how many pixels each place lies inside the mask; negative outside."""
+    inside, outside = (
+        cv2.distanceTransform(side.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
+        for side in (mask, ~mask)
+    )
+    return np.asarray(inside - outside, np.float32)
 
 
-def _picture(frame: Frame, area: tuple[slice, slice]) -> _Bytes:
-    """Return a part of a picture, (height, width, 3), in its own colour space and 8 bits."""
-    size = (area[1].stop - area[1].start, area[0].stop - area[0].start)
+def _size(mask: Mask) -> tuple[int, int]:
+    """Return the width and height in which the colours over a mask are looked at."""
+    share = min(1.0, LONGEST / max(mask.shape))
+    height, width = (max(1, round(share * side)) for side in mask.shape)
+    return width, height
+
+
+def _colours(frame: Frame, area: tuple[slice, slice], size: tuple[int, int]) -> _Floats:
+    """Return a part of a picture, (height, width, 3), in its own colour space, 0..255."""
     planes = []
     for plane in frame.planes:
         # an odd side of the picture is halved upwards
@@ -83,21 +108,19 @@ def _picture(frame: Frame, area: tuple[slice, slice]) -> _Bytes:
             slice(part.start // step, -(-part.stop // step))
             for part, step in zip(area, (tall, wide), strict=True)
         )
-        values = plane[rows, columns].cpu().numpy() >> (frame.pixel_format.bits - 8)
-        planes.append(cv2.resize(values.astype(np.uint8), size, interpolation=cv2.INTER_LINEAR))
-    return np.dstack(planes)
+        values = plane[rows, columns].cpu().numpy().astype(np.float32)
+        way = cv2.INTER_AREA if values.shape[0] > size[1] else cv2.INTER_LINEAR
+        planes.append(cv2.resize(values, size, interpolation=way))
+    return np.dstack(planes) / np.float32(1 << (frame.pixel_format.bits - 8))
 
 
-def _segmented(picture: _Bytes, marks: _Bytes) -> Mask | None:
-    """Return what GrabCut takes for the thing; None where one of the two sides is not seen."""
-    share = min(1.0, LONGEST / max(marks.shape))
-    size = tuple(max(1, round(share * side)) for side in marks.shape[::-1])
-    small = cv2.resize(marks, size, interpolation=cv2.INTER_NEAREST)
-    if not (small == cv2.GC_BGD).any() or not np.isin(small, THING).any():
-        return None
-    looked_at = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    cv2.grabCut(looked_at, small, None, None, None, ROUNDS, cv2.GC_INIT_WITH_MASK)  # type: ignore[call-overload]  # no box, no colours known
-    own = np.isin(small, THING).astype(np.float32)
-    large = cv2.resize(own, marks.shape[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
-    mask: Mask = large & (marks != cv2.GC_BGD)
-    return mask
+def _log_density(colours: _Floats, known: _Floats) -> _Floats:
+    """Return how dense colours, (height, width, 3), lie where others, (N, 3), do; of a normal one.
+
+    But for a constant.
+    """
+    spread = np.cov(known, rowvar=False) + NOISE**2 * np.eye(3)
+    whitening = np.linalg.inv(np.linalg.cholesky(spread)).T.astype(np.float32)
+    apart = (colours - known.mean(axis=0)) @ whitening
+    density = np.log(whitening.diagonal()).sum() - 0.5 * np.square(apart).sum(axis=-1)
+    return np.asarray(density, np.float32)

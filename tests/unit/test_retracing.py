@@ -15,6 +15,7 @@ from mmras_stream.temporal.looking_back import LookBack
 from mmras_stream.temporal.retracing import Waiting
 from mmras_stream.types import AnomalyMap, FrameResult, Proposal
 from moving_thing import Moving, agreement, proposal_of
+from shaky_drive import frame_of
 
 MOVING = Moving(side=40, growth=1.01)
 LENGTH = 40
@@ -212,7 +213,7 @@ def test_what_is_not_believed_is_not_retraced() -> None:
 
 def outlined_sights(*sights: Sight, retraced: Sequence[Proposal] = ()) -> tuple[Proposal, ...]:
     """Return how some things are shown in a frame, with masks that are brought to its edges."""
-    frame = Moving(side=60).frame(0)
+    frame = frame_of(np.where(Moving(side=60).mask(0), 200, 60).astype(np.uint8), 0)
     anomaly_map = AnomalyMap(0, np.zeros((60, 80), np.float32), frame.height, frame.width)
     result = FrameResult(frame, anomaly_map, anomaly_map, (), 0.5)
     return Waiting(result, sights, follows=True, outlines=True, retraced=[*retraced]).believed()
