@@ -175,7 +175,7 @@ class ProposalSettings:
     keep_share: float = 0.6
     """Of the threshold: a thing that was above it is followed, and masks reach, down to this share
     of it."""
-    outline: bool = False
+    outline: bool = True
     """Bring masks to the edges that the picture shows, which maps are too coarse for; takes some
     milliseconds for each thing in a frame."""
     min_area: int | None = None

@@ -25,12 +25,12 @@ class LookBack:
 
     Args:
         temporal: How long results wait, and whether things are retraced.
-        proposals: What a thing must be.
+        proposals: Whether masks are fitted to the edges of the picture, and their least area.
     """
 
     def __init__(self, temporal: TemporalSettings, proposals: ProposalSettings) -> None:
         self._seconds = temporal.look_back_seconds
-        self._outlines = proposals.outline
+        self._wanted = proposals
         self._retracer: Retracer | None = None
         if temporal.retrace and self._seconds > SETTLING_SECONDS:
             reach = self._seconds - SETTLING_SECONDS
@@ -46,7 +46,7 @@ class LookBack:
         if self._waiting and now < self._waiting[-1].seconds:
             yield from self.rest()
         self._waiting.append(
-            Waiting(result, sightings, follows=motion.cut is None, outlines=self._outlines)
+            Waiting(result, sightings, follows=motion.cut is None, wanted=self._wanted)
         )
         self._bytes += _size(result)
         while self._waiting and self._is_ripe(now):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from mmras_stream.protocols import Sighting
 from mmras_stream.regions.outlining import outlined
 from mmras_stream.regions.place import Place
+from mmras_stream.settings import ProposalSettings
 from mmras_stream.temporal.sharing import shared_out
 from mmras_stream.temporal.tracing import MaskTrace
 from mmras_stream.types import AnomalyMap, FrameResult, Proposal
@@ -36,8 +37,8 @@ class Waiting:
     sightings: Sequence[Sighting]
     follows: bool
     """The frame belongs to the one before it: there is no cut between them."""
-    outlines: bool
-    """Masks are brought to the edges of the picture."""
+    wanted: ProposalSettings
+    """Whether masks are brought to the edges of the picture, and how small these may get."""
     retraced: list[Proposal] = field(default_factory=list)
     shown: dict[int, Proposal] = field(default_factory=dict)
     """By number of the sighting: how it is shown, once its thing is believed; only the mask differs
@@ -63,7 +64,7 @@ class Waiting:
     def _shown(self, number: int) -> Proposal:
         if number not in self.shown:
             seen = self.sightings[number].proposal
-            self.shown[number] = self._outlined(number, seen) if self.outlines else seen
+            self.shown[number] = self._outlined(number, seen) if self.wanted.outline else seen
         return self.shown[number]
 
     def _outlined(self, number: int, seen: Proposal) -> Proposal:
@@ -76,7 +77,9 @@ class Waiting:
         for other in (*others, *self.retraced):
             place = place.without(other)
         tight = place.tight()
-        return seen if tight is None else _masked(seen, _proposal(self.result, tight))
+        if tight is None or tight.area < (self.wanted.min_area or 0):
+            return seen
+        return _masked(seen, _proposal(self.result, tight))
 
     def sight_of(self, track_id: int | None) -> Proposal | None:
         """Return how a thing is seen here, unless it is only retraced."""

@@ -20,6 +20,7 @@ from shaky_drive import frame_of
 MOVING = Moving(side=40, growth=1.01)
 LENGTH = 40
 SEPARATE = 15
+AS_SEEN = ProposalSettings(outline=False)
 
 
 @dataclass
@@ -37,7 +38,7 @@ def results(
     others: tuple[Sight, ...] = (),
 ) -> list[FrameResult]:
     """Return what becomes of a drive in which the thing is seen in some frames, 25 a second."""
-    look_back = LookBack(temporal or TemporalSettings(), proposals or ProposalSettings())
+    look_back = LookBack(temporal or TemporalSettings(), proposals or AS_SEEN)
     given: list[FrameResult] = []
     for index in range(LENGTH):
         frame = MOVING.frame(index)
@@ -91,7 +92,7 @@ def test_things_are_retraced_as_far_as_results_wait() -> None:
 
 def test_a_thing_is_not_retraced_where_it_is_too_small() -> None:
     least = MOVING.proposal(20).area
-    given = results(range(30, LENGTH), proposals=ProposalSettings(min_area=least))
+    given = results(range(30, LENGTH), proposals=replace(AS_SEEN, min_area=least))
     first = shown(given)[0]
     assert 15 <= first <= 25
     assert min(p.area for r in given for p in r.proposals) >= least
@@ -119,7 +120,7 @@ def melted(index: int) -> list[Sight]:
 
 def retraced(seen: Callable[[int], Sequence[Sight]]) -> list[FrameResult]:
     """Return what becomes of a drive of which it is told how things are seen in each frame."""
-    look_back = LookBack(TemporalSettings(), ProposalSettings())
+    look_back = LookBack(TemporalSettings(), AS_SEEN)
     given: list[FrameResult] = []
     for index in range(LENGTH):
         frame = MOVING.frame(index)
@@ -211,19 +212,22 @@ def test_what_is_not_believed_is_not_retraced() -> None:
     assert not any(result.proposals for result in given)
 
 
-def outlined_sights(*sights: Sight, retraced: Sequence[Proposal] = ()) -> tuple[Proposal, ...]:
+def outlined_sights(
+    *sights: Sight, retraced: Sequence[Proposal] = (), min_area: int | None = None
+) -> tuple[Proposal, ...]:
     """Return how some things are shown in a frame, with masks that are brought to its edges."""
+    wanted = ProposalSettings(min_area=min_area)
     frame = frame_of(np.where(Moving(side=60).mask(0), 200, 60).astype(np.uint8), 0)
     anomaly_map = AnomalyMap(0, np.zeros((60, 80), np.float32), frame.height, frame.width)
     result = FrameResult(frame, anomaly_map, anomaly_map, (), 0.5)
-    return Waiting(result, sights, follows=True, outlines=True, retraced=[*retraced]).believed()
+    return Waiting(result, sights, follows=True, wanted=wanted, retraced=[*retraced]).believed()
 
 
-def test_outlines_are_drawn_if_asked_for() -> None:
-    for outline in (False, True):
-        given = results(range(LENGTH), proposals=ProposalSettings(outline=outline))
+def test_outlines_are_drawn_unless_masks_shall_stay_as_seen() -> None:
+    for proposals, outlines in ((ProposalSettings(), True), (AS_SEEN, False)):
+        given = results(range(LENGTH), proposals=proposals)
         alike = [r.proposals[0].rle == MOVING.proposal(r.frame.index).rle for r in given]
-        assert all(alike) != outline
+        assert all(alike) != outlines
 
 
 def test_what_is_seen_is_shown_as_far_as_the_picture_shows_it() -> None:
@@ -235,6 +239,13 @@ def test_what_is_seen_is_shown_as_far_as_the_picture_shows_it() -> None:
     assert proposal.area == decode(proposal.rle).sum()
     assert (proposal.score, proposal.track_id) == (coarse.score, 7)
     assert not proposal.is_retraced
+
+
+def test_what_would_be_too_small_as_the_picture_shows_it_stays_as_it_is_seen() -> None:
+    seen = Sight(proposal_of(Moving(side=66).mask(0), 0))
+    least = seen.proposal.area
+    assert [p.area < least for p in outlined_sights(seen)] == [True]
+    assert [p.area for p in outlined_sights(seen, min_area=least)] == [least]
 
 
 @pytest.mark.parametrize("is_retraced", [False, True])
