@@ -67,7 +67,7 @@ def outlined(place: Place, frame: Frame, *, cell: float) -> Place:
     told = _log_density(colours, colours[inside]) - _log_density(colours, colours[around])
     told = cv2.blur(np.clip(told, -MOST_TOLD, MOST_TOLD), (CALM, CALM))
     told = cv2.resize(told, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    own: Mask = told + PER_CELL * inwards > 0
+    own = _without_specks(told + PER_CELL * inwards > 0, cell * cell)
     if np.count_nonzero(own) < LEAST_KEPT * place.area:
         return place
     return Place(own, area[1].start, area[0].start).tight() or place
@@ -89,6 +89,14 @@ def _inwards(mask: Mask) -> _Floats:
         for side in (mask, ~mask)
     )
     return np.asarray(inside - outside, np.float32)
+
+
+def _without_specks(mask: Mask, least: float) -> Mask:
+    """Return a mask without its pieces that are smaller than so many pixels."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    kept = stats[:, cv2.CC_STAT_AREA] >= least
+    kept[0] = False  # what is not mask
+    return np.asarray(kept[labels], np.bool_)
 
 
 def _size(mask: Mask) -> tuple[int, int]:

@@ -134,3 +134,15 @@ def test_where_the_picture_shows_nothing_a_mask_stays_about_as_it_is() -> None:
     before = coarse(disc())
     after = outlined(before, picture_of(disc(), contrast=0), cell=CELL)
     assert agreement(whole(after), whole(before)) > 0.9
+
+
+def test_an_outline_has_no_specks() -> None:
+    thing = disc()
+    speck: Mask = np.zeros((HEIGHT, WIDTH), np.bool_)
+    speck[99:102, 157:160] = True
+    picture = picture_of(thing | speck)
+    after = whole(outlined(coarse(thing), picture, cell=CELL))
+    assert not after[speck].any()
+    assert agreement(after, thing) > 0.94
+    larger = cv2.dilate(speck.view(np.uint8), np.ones((5, 5))).view(np.bool_)
+    assert whole(outlined(coarse(thing), picture_of(thing | larger), cell=CELL))[larger].any()
