@@ -176,8 +176,8 @@ class ProposalSettings:
     """Of the threshold: a thing that was above it is followed, and masks reach, down to this share
     of it."""
     outline: bool = True
-    """Bring masks to the edges that the picture shows, which maps are too coarse for; takes some
-    milliseconds for each thing in a frame."""
+    """Bring masks to the edges that the picture shows, which maps are too coarse for; takes about
+    a millisecond for each thing in a frame."""
     min_area: int | None = None
     """Frame pixels; None means four cells of the anomaly map."""
     min_peak: float | None = None

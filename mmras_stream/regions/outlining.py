@@ -123,9 +123,9 @@ def _colours(frame: Frame, area: tuple[slice, slice], size: tuple[int, int]) -> 
 
 
 def _log_density(colours: _Floats, known: _Floats) -> _Floats:
-    """Return how dense colours, (height, width, 3), lie where others, (N, 3), do; of a normal one.
+    """Return the log density of colours, (height, width, 3), but for a constant.
 
-    But for a constant.
+    It is that of the normal distribution that others, (N, 3), have.
     """
     spread = np.cov(known, rowvar=False) + NOISE**2 * np.eye(3)
     whitening = np.linalg.inv(np.linalg.cholesky(spread)).T.astype(np.float32)
