@@ -166,8 +166,18 @@ def test_steady_scores_are_better_on_every_drive_and_steadier(
     assert flow.mean("tc") > ema.mean("tc")
 
 
-def test_steady_scores_flip_less_and_give_fewer_false_tracks(evaluation: VideoEvaluation) -> None:
-    steady, raw = (evaluation.whole[name].tracking for name in ("flow", "none"))
+MISSED = "outlines steady raw masks too: 96 flips of 159, 56 things found of 59 were measured"
+
+
+@pytest.mark.parametrize(
+    "masks",
+    ["evaluation", pytest.param("outlined", marks=pytest.mark.xfail(strict=True, reason=MISSED))],
+)
+def test_steady_scores_flip_less_and_give_fewer_false_tracks(
+    request: pytest.FixtureRequest, masks: str
+) -> None:
+    whole = request.getfixturevalue(masks).whole
+    steady, raw = (whole[name].tracking for name in ("flow", "none"))
     assert steady.flips <= 0.5 * raw.flips
     assert steady.false_tracks <= 0.5 * raw.false_tracks
     assert steady.found_things >= 0.95 * raw.found_things, "wanted are all of them"
