@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from mmras_stream.errors import SettingsError
-from mmras_stream.protocols import Backend, Namer, Scorer
+from mmras_stream.protocols import Backend, Namer, Scalable, Scorer
 from mmras_stream.registry import Kind, load
 from mmras_stream.scoring.calibration import read_calibration
 from mmras_stream.scoring.ensemble import (
@@ -20,6 +18,7 @@ from mmras_stream.scoring.ensemble import (
     shares_text,
 )
 from mmras_stream.scoring.road import road_class, road_masks
+from mmras_stream.scoring.views import with_coarse, with_mirrored
 from mmras_stream.settings import Settings
 from mmras_stream.types import AnomalyMap, FrameBatch, Mask, SegmentationOutput
 
@@ -38,28 +37,33 @@ class Model:
     """By what image and text are compared, as `run.json` tells it."""
     flip: bool = False
     """Average each score with that of the mirrored picture."""
+    coarse: Backend | None = None
+    """The same network, which looks at pictures at half the size too; not beside `flip`."""
+    tta: str = "none"
+    """Which of these, as `run.json` tells it."""
     new_namer: Callable[[], Namer] | None = None
     """Makes what names the things of one drive, where that is asked for."""
     road: int | None = None
     """Number of the class that is the road, where the network knows it."""
 
     def predict(self, batch: FrameBatch) -> tuple[SegmentationOutput, ...]:
-        """Look at a batch, and at its mirror image where that is asked for."""
-        return tuple(self.backend.predict(view) for view in self._views(batch))
+        """Look at a batch, and at its mirror image or at half its size where that is asked for."""
+        return tuple(backend.predict(view) for backend, view in self._looks(batch))
 
     def score_maps(
         self, batch: FrameBatch, outputs: Sequence[SegmentationOutput]
     ) -> Sequence[AnomalyMap]:
         """Turn what `predict` returned into one map per frame."""
-        plain, *mirrored = (
+        plain, *second = (
             self.scorer.score(view, output)
-            for view, output in zip(self._views(batch), outputs, strict=True)
+            for (_, view), output in zip(self._looks(batch), outputs, strict=True)
         )
-        if not mirrored:
+        if not second:
             return plain
+        joined = with_mirrored if self.flip else with_coarse
         return [
-            replace(one, scores=np.float32(0.5) * (one.scores + other.scores[:, ::-1]))
-            for one, other in zip(plain, mirrored[0], strict=True)
+            replace(one, scores=joined(one.scores, other.scores))
+            for one, other in zip(plain, second[0], strict=True)
         ]
 
     def road_masks(
@@ -68,8 +72,12 @@ class Model:
         """Return where `predict` saw the road, for each frame; None where that is not known."""
         return [None] * len(batch) if self.road is None else road_masks(outputs[0], self.road)
 
-    def _views(self, batch: FrameBatch) -> tuple[FrameBatch, ...]:
-        return (batch, batch.mirrored()) if self.flip else (batch,)
+    def _looks(self, batch: FrameBatch) -> tuple[tuple[Backend, FrameBatch], ...]:
+        """Return what looks at what, the plain look first."""
+        plain = self.backend, batch
+        if self.flip:
+            return plain, (self.backend, batch.mirrored())
+        return (plain,) if self.coarse is None else (plain, (self.coarse, batch))
 
 
 def load_model(settings: Settings) -> Model:
@@ -98,20 +106,33 @@ def load_model(settings: Settings) -> Model:
     shares = chosen_shares(settings.score.name, backend.traits)
     for name in shares:
         load(Kind.SCORER, name)
-    threshold = _threshold(settings, backend, shares)  # before text is embedded, which can be long
+    tta = backend.traits.tta if settings.score.tta == "auto" else settings.score.tta
+    # before text is embedded, which can be long
+    threshold = _threshold(settings, backend, shares, tta)
     return Model(
         backend,
         load_scorer(shares, settings, backend.traits),
         threshold,
         score=shares_text(shares),
         text=branch_used(settings, shares, backend.traits),
-        flip=settings.score.tta == "flip",
+        flip=tta == "flip",
+        coarse=_halved(backend) if tta == "scales" else None,
+        tta=tta,
         new_namer=load_namers(settings, backend.traits),
         road=road,
     )
 
 
-def _threshold(settings: Settings, backend: Backend, shares: Shares) -> float:
+def _halved(backend: Backend) -> Backend:
+    if not isinstance(backend, Scalable):
+        raise SettingsError(
+            "score.tta 'scales' needs a network that can look at half the size, such as compact; "
+            "try flip"
+        )
+    return backend.halved()
+
+
+def _threshold(settings: Settings, backend: Backend, shares: Shares, tta: str) -> float:
     threshold = settings.proposals.threshold
     if threshold != "auto":
         return threshold
@@ -131,5 +152,10 @@ def _threshold(settings: Settings, backend: Backend, shares: Shares) -> float:
             f"the weights {settings.model.weights!r} are calibrated for the score "
             f"{shares_text(default_shares(backend.traits))}, not for {shares_text(shares)}; "
             "give a threshold, as in --threshold 0.5"
+        )
+    if tta != backend.traits.tta:
+        raise SettingsError(
+            f"the weights {settings.model.weights!r} are calibrated with score.tta "
+            f"{backend.traits.tta!r}, not {tta!r}; give a threshold, as in --threshold 0.5"
         )
     return backend.threshold

@@ -221,6 +221,7 @@ def _report(
         wall_seconds=wall_seconds,
         stage_seconds=tally.stage_seconds,
         score=model.score,
+        tta=model.tta,
         text=model.text,
         threshold=model.threshold,
         settings=context.settings.to_dict(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from mmras_stream.motion import Flow, Motion
 from mmras_stream.types import (
@@ -61,6 +61,15 @@ class Backend(Protocol):
 
     def predict(self, batch: FrameBatch) -> SegmentationOutput:
         """Return the network's raw outputs, left on the device that computed them."""
+        ...
+
+
+@runtime_checkable
+class Scalable(Protocol):
+    """A backend that can look at pictures more coarsely, too."""
+
+    def halved(self) -> Backend:
+        """Return the same network, which brings pictures to half the width and half the height."""
         ...
 
 

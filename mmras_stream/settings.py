@@ -93,8 +93,10 @@ class ScoreSettings:
     """Of `mmras` and `mmras_aligned`: share of the image's class scores in the blend with text."""
     w: float = 0.7
     """Of the same: share of the blended score in the sum with the plain one."""
-    tta: Literal["none", "flip"] = "none"
-    """`flip`: average with the score of the mirrored picture, at twice the cost."""
+    tta: Literal["auto", "none", "flip", "scales"] = "auto"
+    """Test-time augmentation. `flip`: average with the score of the mirrored picture, at twice the
+    cost. `scales`, of `compact`: look at half the size too, which costs a quarter more. `auto`
+    takes what the weights were calibrated with, else `none`."""
 
     def __post_init__(self) -> None:
         within_0_and_1("score.alpha", self.alpha)

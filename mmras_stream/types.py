@@ -186,6 +186,8 @@ class NetworkTraits:
     """Width C of `SegmentationOutput.features`; 0 where nothing is known of it."""
     text: TextSpace | None = None
     """Where the weights were taught what words mean."""
+    tta: str = "none"
+    """What `score.tta` was when the threshold was calibrated."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

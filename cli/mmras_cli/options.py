@@ -86,7 +86,9 @@ CHOICES: dict[str, Choice] = {
     "w": Choice(
         "score.w", "Share of the blended score in the MMRAS ensemble.", float, flags=("--w",)
     ),
-    "tta": Choice("score.tta", "none, or flip to look at the mirror image too."),
+    "tta": Choice(
+        "score.tta", "auto, none, flip (the mirror image too) or scales (half the size too)."
+    ),
     "clip": Choice(
         "text.clip",
         "Model of open_clip, such as RN50:openai, or a folder with its files; none for the words "

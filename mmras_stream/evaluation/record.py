@@ -31,6 +31,7 @@ def record(
         "track": evaluation.track.name,
         "pictures": len(split.samples),
         "score": model.score,
+        "tta": model.tta,
         "text": model.text,
         **asdict(curve.metrics),
         "fpr_convention": "SegmentMeIfYouCan: first threshold with TPR >= 0.95, no interpolation",

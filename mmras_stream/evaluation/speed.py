@@ -85,7 +85,7 @@ def measure(path: Path, settings: Settings) -> Costs:
         if not batches:
             raise VideoError(f"no frame of {path} lies between the start and the end asked for")
         for batch in batches[:WARM_UP]:
-            model.backend.predict(batch)
+            model.predict(batch)
         network, _ = _timed(lambda: _look(batches, model))
         watch = new_watch(decoder.info, settings)
         motion, _ = _timed(lambda: [watch.update(frame) for batch in batches for frame in batch])
@@ -118,7 +118,7 @@ def _timed(work: Callable[[], T]) -> tuple[Cost, T]:
 
 def _look(batches: Iterable[FrameBatch], model: Model) -> None:
     for batch in batches:
-        model.backend.predict(batch)
+        model.predict(batch)
 
 
 def _encode(

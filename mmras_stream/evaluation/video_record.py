@@ -31,6 +31,7 @@ def record(
         "format": FORMAT,
         "path": str(path),
         "score": model.score,
+        "tta": model.tta,
         "threshold": evaluation.threshold,
         **asdict(evaluation.rules),
         "smoothers": list(evaluation.smoothers),

@@ -41,6 +41,8 @@ class RunReport:
     weights_sha256: str
     warnings: tuple[str, ...] = ()
     interrupted: bool = False
+    tta: str = "none"
+    """How each picture was looked at besides, see `settings.ScoreSettings`."""
     text: str = ""
     """By what image and text were compared, as in `RN50:openai`; empty where they were not."""
     suppressed: int = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -34,19 +36,26 @@ class CompactBackend:
 
     @property
     def traits(self) -> NetworkTraits:
-        """Classes, width and text space of the weights, and an outlier head."""
+        """Classes, width and text space of the weights, and how these were calibrated."""
         config = self.card.config
         return NetworkTraits(
             config.classes,
             has_outlier_head=True,
             feature_channels=config.fused_width,
             text=self._text,
+            tta=self.card.calibration.get("score", {}).get("tta", "none"),
         )
 
     @property
     def threshold(self) -> float | None:
         """The threshold calibrated for these weights at their own input width."""
         return self.card.threshold
+
+    def halved(self) -> CompactBackend:
+        """Return a backend on the same network that looks at half the size."""
+        other = copy(self)
+        other._input_width = self._input_width // 2  # noqa: SLF001 - its own class
+        return other
 
     @torch.inference_mode()
     def predict(self, batch: FrameBatch) -> SegmentationOutput:

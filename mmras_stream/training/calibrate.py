@@ -11,7 +11,13 @@ from mmras_stream.model import load_model
 from mmras_stream.models.checkpoint import read_card, rewrite_card
 from mmras_stream.pipeline import steady_frames
 from mmras_stream.scoring.calibration import ScoreHistogram
-from mmras_stream.settings import ModelSettings, ProposalSettings, Settings, VideoSettings
+from mmras_stream.settings import (
+    ModelSettings,
+    ProposalSettings,
+    ScoreSettings,
+    Settings,
+    VideoSettings,
+)
 from mmras_stream.training.recipe import Recipe
 
 FALSE_AREA = 8e-4
@@ -48,7 +54,11 @@ def calibrate_weights(
     """
     model_settings = ModelSettings(weights=str(weights))
     # the threshold is what is looked for: any will do
-    settings = Settings(model=model_settings, proposals=ProposalSettings(threshold=1.0))
+    settings = Settings(
+        model=model_settings,
+        score=ScoreSettings(tta="none"),  # what `auto` stands for with these weights from then on
+        proposals=ProposalSettings(threshold=1.0),
+    )
     model = load_model(settings)
     histogram = ScoreHistogram()
     for drive in drives:

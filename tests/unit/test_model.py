@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import shutil
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -8,8 +13,10 @@ import torch
 
 from mmras_stream.errors import SettingsError
 from mmras_stream.model import Model, load_model
-from mmras_stream.settings import ProposalSettings, Settings
-from mmras_stream.testing import FakeBackend
+from mmras_stream.models.checkpoint import read_card, rewrite_card
+from mmras_stream.scoring.views import with_coarse
+from mmras_stream.settings import ModelSettings, ProposalSettings, ScoreSettings, Settings
+from mmras_stream.testing import FakeBackend, FakeScorer
 from mmras_stream.types import (
     AnomalyMap,
     ColourMatrix,
@@ -65,3 +72,78 @@ def test_a_place_on_the_road_cannot_be_asked_of_a_network_that_knows_none(
     wanted = ProposalSettings(on_road=0.5)
     with pytest.raises(SettingsError, match="needs a network with a class for the road"):
         load_model(Settings(proposals=wanted))
+
+
+def seen_by(model: Model, *, width: int) -> tuple[AnomalyMap, ...]:
+    plane = torch.randint(0, 256, (2, 48, width), generator=torch.Generator().manual_seed(0))
+    plane = plane.to(torch.uint8)
+    rgb = PixelFormat(ColourMatrix.RGB, full_range=True)
+    batch = FrameBatch((0, 1), (0, 1), Fraction(1, 25), (plane, plane, plane), rgb)
+    return tuple(model.score_maps(batch, model.predict(batch)))
+
+
+@dataclass
+class Dark(FakeBackend):
+    """Says of every place, on a grid half as fine, how strange it is."""
+
+    logit: float = 0.0
+
+    def predict(self, batch: FrameBatch) -> SegmentationOutput:
+        grid = torch.full((len(batch), batch.height // 8, batch.width // 8), self.logit)
+        return SegmentationOutput(grid[:, None], grid[:, None], grid)
+
+
+@pytest.mark.parametrize(("logit", "score"), [(1.0, 1.0), (-1.0, 0.0), (0.0, 0.5)])
+def test_a_coarse_look_lifts_scores_half_the_way_and_lowers_them_a_fifth(
+    logit: float, score: float
+) -> None:
+    plain = seen_by(Model(FakeBackend(), FakeScorer(), threshold=0.5), width=64)
+    coarse = Dark(logit=logit)
+    joined = seen_by(Model(FakeBackend(), FakeScorer(), 0.5, coarse=coarse), width=64)
+    assert len(joined) == 2
+    for one, fine in zip(joined, plain, strict=True):
+        away = score - fine.scores
+        wanted = fine.scores + np.where(away > 0, 0.5, 0.2) * away
+        np.testing.assert_allclose(one.scores, wanted, atol=1e-6)
+        assert one.scores.dtype == np.float32
+        assert one.frame_index == fine.frame_index
+
+
+def test_the_compact_network_looks_at_half_the_size_where_scales_are_asked_for() -> None:
+    small = ModelSettings(input_width=64, device="cpu", precision="float32")
+    scales, known = ScoreSettings(tta="scales"), ProposalSettings(threshold=0.5)
+    both = load_model(Settings(model=small, score=scales, proposals=known))
+    fine, half = (load_model(Settings(model=replace(small, input_width=w))) for w in (64, 32))
+    seen, plain, coarse = (seen_by(model, width=128) for model in (both, fine, half))
+    assert coarse[0].scores.shape == tuple(side // 2 for side in plain[0].scores.shape)
+    for one, own, other in zip(seen, plain, coarse, strict=True):
+        np.testing.assert_array_equal(one.scores, with_coarse(own.scores, other.scores))
+
+
+def test_weights_are_looked_through_as_they_were_calibrated(tmp_path: Path) -> None:
+    with as_file(files("mmras_stream") / "assets" / "embedded.safetensors") as built_in:
+        own = Path(shutil.copy(built_in, tmp_path / "own.safetensors"))
+    card = read_card(own)
+    rewrite_card(own, replace(card, calibration={"score": {"tta": "scales"}}))
+    assert load_model(Settings()).coarse is None
+    model = load_model(Settings(model=ModelSettings(weights=str(own))))
+    assert (model.tta, model.flip) == ("scales", False)
+    assert model.coarse is not None
+
+
+@pytest.mark.parametrize("tta", ["scales", "flip"])
+def test_a_threshold_that_was_found_with_other_looks_is_refused(
+    tta: Literal["scales", "flip"],
+) -> None:
+    score = ScoreSettings(tta=tta)
+    with pytest.raises(SettingsError, match=f"calibrated with score.tta 'none', not '{tta}'"):
+        load_model(Settings(score=score))
+    own = load_model(Settings(score=score, proposals=ProposalSettings(threshold=0.8)))
+    assert (own.tta, own.coarse is not None, own.flip) == (tta, tta == "scales", tta == "flip")
+
+
+def test_scales_are_refused_of_a_network_that_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmras_stream.model.load", lambda _kind, _name: lambda _s: FakeBackend())
+    scales = ScoreSettings(name="outlier", tta="scales")
+    with pytest.raises(SettingsError, match="'scales' needs a network that can look at half"):
+        load_model(Settings(score=scales, proposals=ProposalSettings(threshold=0.5)))
