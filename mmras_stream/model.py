@@ -106,7 +106,7 @@ def load_model(settings: Settings) -> Model:
     shares = chosen_shares(settings.score.name, backend.traits)
     for name in shares:
         load(Kind.SCORER, name)
-    tta = backend.traits.tta if settings.score.tta == "auto" else settings.score.tta
+    tta = _chosen_tta(settings, backend)
     # before text is embedded, which can be long
     threshold = _threshold(settings, backend, shares, tta)
     return Model(
@@ -121,6 +121,17 @@ def load_model(settings: Settings) -> Model:
         new_namer=load_namers(settings, backend.traits),
         road=road,
     )
+
+
+def _chosen_tta(settings: Settings, backend: Backend) -> str:
+    if settings.score.tta != "auto":
+        return settings.score.tta
+    if backend.traits.tta not in ("none", "flip", "scales"):
+        raise SettingsError(
+            f"the weights {settings.model.weights!r} were calibrated with score.tta "
+            f"{backend.traits.tta!r}, which is not known; give a score.tta and a threshold"
+        )
+    return backend.traits.tta
 
 
 def _halved(backend: Backend) -> Backend:

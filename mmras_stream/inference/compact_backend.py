@@ -43,7 +43,7 @@ class CompactBackend:
             has_outlier_head=True,
             feature_channels=config.fused_width,
             text=self._text,
-            tta=self.card.calibration.get("score", {}).get("tta", "none"),
+            tta=self.card.tta,
         )
 
     @property

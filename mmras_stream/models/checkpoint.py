@@ -68,6 +68,14 @@ class WeightsCard:
     sha256: str = ""
     """Of the tensors, by name, as stored; filled in when they are written."""
 
+    @property
+    def tta(self) -> str:
+        """What `score.tta` was when `threshold` was found; `none` where nothing is said of it."""
+        try:
+            return str(self.calibration["score"]["tta"])
+        except (KeyError, TypeError):
+            return "none"
+
 
 def weights_path(name: str) -> Path:
     """Return the file that `--weights NAME` means.

@@ -3,7 +3,6 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +12,7 @@ import torch
 
 from mmras_stream.errors import SettingsError
 from mmras_stream.model import Model, load_model
-from mmras_stream.models.checkpoint import read_card, rewrite_card
+from mmras_stream.models.checkpoint import read_card, rewrite_card, weights_path
 from mmras_stream.scoring.views import with_coarse
 from mmras_stream.settings import ModelSettings, ProposalSettings, ScoreSettings, Settings
 from mmras_stream.testing import FakeBackend, FakeScorer
@@ -120,13 +119,15 @@ def test_the_compact_network_looks_at_half_the_size_where_scales_are_asked_for()
         np.testing.assert_array_equal(one.scores, with_coarse(own.scores, other.scores))
 
 
+def calibrated(folder: Path, calibration: dict[str, object]) -> ModelSettings:
+    own = Path(shutil.copy(weights_path("embedded"), folder / "own.safetensors"))
+    rewrite_card(own, replace(read_card(own), calibration=calibration))
+    return ModelSettings(weights=str(own))
+
+
 def test_weights_are_looked_through_as_they_were_calibrated(tmp_path: Path) -> None:
-    with as_file(files("mmras_stream") / "assets" / "embedded.safetensors") as built_in:
-        own = Path(shutil.copy(built_in, tmp_path / "own.safetensors"))
-    card = read_card(own)
-    rewrite_card(own, replace(card, calibration={"score": {"tta": "scales"}}))
     assert load_model(Settings()).coarse is None
-    model = load_model(Settings(model=ModelSettings(weights=str(own))))
+    model = load_model(Settings(model=calibrated(tmp_path, {"score": {"tta": "scales"}})))
     assert (model.tta, model.flip) == ("scales", False)
     assert model.coarse is not None
 
@@ -140,6 +141,19 @@ def test_a_threshold_that_was_found_with_other_looks_is_refused(
         load_model(Settings(score=score))
     own = load_model(Settings(score=score, proposals=ProposalSettings(threshold=0.8)))
     assert (own.tta, own.coarse is not None, own.flip) == (tta, tta == "scales", tta == "flip")
+
+
+def test_looks_that_are_unknown_are_refused(tmp_path: Path) -> None:
+    weights = calibrated(tmp_path, {"score": {"tta": "rotate"}})
+    with pytest.raises(SettingsError, match="'rotate', which is not known"):
+        load_model(Settings(model=weights))
+
+
+@pytest.mark.parametrize("calibration", [{}, {"score": 5}, {"score": {}}, {"score": ["tta"]}])
+def test_weights_that_do_not_say_were_calibrated_with_one_look(
+    calibration: dict[str, object], tmp_path: Path
+) -> None:
+    assert load_model(Settings(model=calibrated(tmp_path, calibration))).tta == "none"
 
 
 def test_scales_are_refused_of_a_network_that_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
