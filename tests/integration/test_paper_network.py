@@ -107,7 +107,10 @@ def test_the_score_of_a_mirrored_drive_is_averaged_in(checkpoint: Path, tmp_path
         (["--alpha", "1.5"], "score.alpha must lie in 0..1, got 1.5"),
         (["--w", "-0.1"], "score.w must lie in 0..1, got -0.1"),
         (["--model", "r50:P", "--tta", "scales", "--threshold", "1"], "such as compact; try flip"),
-        (["--tta", "rotate"], "score.tta must be 'auto', 'none', 'flip' or 'scales', got 'rotate'"),
+        (
+            ["--tta", "rotate"],
+            "score.tta must be 'auto' or 'none' or 'flip' or 'scales', got 'rotate'",
+        ),
         (["--score", "msp"], "calibrated for the score pooled, not for msp"),
     ],
 )
