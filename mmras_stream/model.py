@@ -39,12 +39,17 @@ class Model:
     """Average each score with that of the mirrored picture."""
     coarse: Backend | None = None
     """The same network, which looks at pictures at half the size too; not beside `flip`."""
-    tta: str = "none"
-    """Which of these, as `run.json` tells it."""
     new_namer: Callable[[], Namer] | None = None
     """Makes what names the things of one drive, where that is asked for."""
     road: int | None = None
     """Number of the class that is the road, where the network knows it."""
+
+    @property
+    def tta(self) -> str:
+        """Which of these looks there is, as `score.tta` names it."""
+        if self.flip:
+            return "flip"
+        return "none" if self.coarse is None else "scales"
 
     def predict(self, batch: FrameBatch) -> tuple[SegmentationOutput, ...]:
         """Look at a batch, and at its mirror image or at half its size where that is asked for."""
@@ -117,7 +122,6 @@ def load_model(settings: Settings) -> Model:
         text=branch_used(settings, shares, backend.traits),
         flip=tta == "flip",
         coarse=_halved(backend) if tta == "scales" else None,
-        tta=tta,
         new_namer=load_namers(settings, backend.traits),
         road=road,
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import torch
 
+from mmras_stream.scoring import published
 from mmras_stream.types import ScoreMap
 
 RISE, FALL = np.float32(0.5), np.float32(0.2)
@@ -26,4 +28,5 @@ def with_coarse(fine: ScoreMap, coarse: ScoreMap) -> ScoreMap:
 
 def with_mirrored(plain: ScoreMap, mirrored: ScoreMap) -> ScoreMap:
     """Return the mean of the scores of a picture and of its mirror image, both (height, width)."""
-    return np.float32(0.5) * (plain + mirrored[:, ::-1])
+    joined = published.with_mirrored(torch.from_numpy(plain), torch.from_numpy(mirrored))
+    return np.asarray(joined.numpy(), np.float32)

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from mmras_stream.errors import SettingsError
 from mmras_stream.model import Model, load_model
@@ -36,12 +37,19 @@ class Bright:
         ]
 
 
+def noise(height: int, width: int) -> Tensor:
+    random = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (2, height, width), generator=random).to(torch.uint8)
+
+
+def batch_of(plane: Tensor) -> FrameBatch:
+    rgb = PixelFormat(ColourMatrix.RGB, full_range=True)
+    return FrameBatch((0, 1), (0, 1), Fraction(1, 25), (plane, plane, plane), rgb)
+
+
 def test_a_score_that_looks_at_the_picture_sees_the_mirror_image_too() -> None:
     # 61 wide: every fourth column from the left is one from the right too
-    plane = torch.randint(0, 256, (2, 40, 61), generator=torch.Generator().manual_seed(0))
-    plane = plane.to(torch.uint8)
-    rgb = PixelFormat(ColourMatrix.RGB, full_range=True)
-    batch = FrameBatch((0, 1), (0, 1), Fraction(1, 25), (plane, plane, plane), rgb)
+    batch = batch_of(noise(40, 61))
     model = Model(FakeBackend(), Bright(), threshold=0.5, flip=True)
     seen = model.score_maps(batch, model.predict(batch))
     for one, plain in zip(seen, Bright().score(batch, model.predict(batch)[0]), strict=True):
@@ -49,9 +57,7 @@ def test_a_score_that_looks_at_the_picture_sees_the_mirror_image_too() -> None:
 
 
 def test_the_road_is_where_its_class_is_highest_and_unknown_without_one() -> None:
-    plane = torch.zeros(2, 8, 8, dtype=torch.uint8)
-    rgb = PixelFormat(ColourMatrix.RGB, full_range=True)
-    batch = FrameBatch((0, 1), (0, 1), Fraction(1, 25), (plane, plane, plane), rgb)
+    batch = batch_of(torch.zeros(2, 8, 8, dtype=torch.uint8))
     class_scores = torch.zeros(2, 3, 4, 4)
     class_scores[1, 2, 2:] = 1.0
     outputs = [SegmentationOutput(class_scores, class_scores)]
@@ -74,15 +80,12 @@ def test_a_place_on_the_road_cannot_be_asked_of_a_network_that_knows_none(
 
 
 def seen_by(model: Model, *, width: int) -> tuple[AnomalyMap, ...]:
-    plane = torch.randint(0, 256, (2, 48, width), generator=torch.Generator().manual_seed(0))
-    plane = plane.to(torch.uint8)
-    rgb = PixelFormat(ColourMatrix.RGB, full_range=True)
-    batch = FrameBatch((0, 1), (0, 1), Fraction(1, 25), (plane, plane, plane), rgb)
+    batch = batch_of(noise(48, width))
     return tuple(model.score_maps(batch, model.predict(batch)))
 
 
 @dataclass
-class Dark(FakeBackend):
+class Uniform(FakeBackend):
     """Says of every place, on a grid half as fine, how strange it is."""
 
     logit: float = 0.0
@@ -97,7 +100,7 @@ def test_a_coarse_look_lifts_scores_half_the_way_and_lowers_them_a_fifth(
     logit: float, score: float
 ) -> None:
     plain = seen_by(Model(FakeBackend(), FakeScorer(), threshold=0.5), width=64)
-    coarse = Dark(logit=logit)
+    coarse = Uniform(logit=logit)
     joined = seen_by(Model(FakeBackend(), FakeScorer(), 0.5, coarse=coarse), width=64)
     assert len(joined) == 2
     for one, fine in zip(joined, plain, strict=True):
