@@ -94,6 +94,14 @@ class Footprint:
         (x, y), (other_x, other_y) = self.centre, other.centre
         return float(np.hypot(x - other_x, y - other_y))
 
+    def gap(self, other: Footprint) -> float:
+        """Return the pixels between the boxes around both; 0 where these meet."""
+        left, top, width, height = self.extent
+        other_left, other_top, other_width, other_height = other.extent
+        across = max(other_left - (left + width), left - (other_left + other_width), 0.0)
+        down = max(other_top - (top + height), top - (other_top + other_height), 0.0)
+        return float(np.hypot(across, down))
+
     @property
     def extent(self) -> tuple[float, float, float, float]:
         """Left, top, width and height in pixels."""

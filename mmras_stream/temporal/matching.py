@@ -27,6 +27,10 @@ one region, the one that had it keeps it, and they do not take turns."""
 PART = 0.5
 """Share of a region or thing that lies in another to be a part of it, or hidden in it."""
 
+PARTING = 3.0
+"""Sizes of the smaller of two parts that lie between them at most: what drifts further apart is
+two things that had melted. With 1 things change their ids more often."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -75,6 +79,11 @@ def matched(
 def lies_in(inner: Footprint, outer: Footprint) -> bool:
     """Tell whether most of a place is part of another."""
     return inner.shared(outer) > PART * inner.count()
+
+
+def are_near(one: Footprint, other: Footprint) -> bool:
+    """Tell whether two regions may be parts of one thing."""
+    return one.gap(other) <= PARTING * min(one.size, other.size)
 
 
 def _within(region: Footprint, expected: Footprint, width: int, *, slack: float) -> float:

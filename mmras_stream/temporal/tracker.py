@@ -9,7 +9,7 @@ from mmras_stream.motion import Motion
 from mmras_stream.regions.rle import union
 from mmras_stream.settings import ProposalSettings, TemporalSettings
 from mmras_stream.temporal.footprint import Footprint
-from mmras_stream.temporal.matching import Pair, lies_in, matched
+from mmras_stream.temporal.matching import Pair, are_near, lies_in, matched
 from mmras_stream.temporal.surroundings import Surroundings
 from mmras_stream.temporal.thing import Thing
 from mmras_stream.types import Frame, Proposal
@@ -49,8 +49,9 @@ class MotionTracker:
     cut. A frame stands for the time since the frame before, so where frames are further apart
     than these settings one sight is enough, and one frame without a thing does not end it.
 
-    A thing that falls into parts stays one for `max_gap_seconds`; things that melt into one
-    region keep their own places for as long, to be told apart when they separate.
+    A thing that falls into parts stays one for `max_gap_seconds` while they are near each other;
+    things that melt into one region keep their own places for as long, to be told apart when they
+    separate.
 
     Args:
         temporal: Times as above.
@@ -86,7 +87,7 @@ class MotionTracker:
         pairs = self._match([region.footprint for region in regions], frame.width)
         shown = {pair.region: pair for pair in pairs}
         alone = [i for i in range(len(regions)) if i not in shown]
-        parts = {i: host for i in alone if (host := self._host(regions[i], pairs)) is not None}
+        parts = {i: host for i in alone if (host := self._host(i, regions, pairs)) is not None}
         for i, host in parts.items():
             regions[host] = _joined(regions[host], regions[i])
         hidden = self._hidden(regions, pairs)
@@ -118,12 +119,14 @@ class MotionTracker:
     def _match(self, footprints: Sequence[Footprint], width: int) -> list[Pair]:
         return matched(footprints, self._things, now=self._now, width=width, max_gap=self._max_gap)
 
-    def _host(self, region: _Region, pairs: Sequence[Pair]) -> int | None:
+    def _host(self, part: int, regions: Sequence[_Region], pairs: Sequence[Pair]) -> int | None:
         """Return the number of the region that shows the thing which this one is a part of."""
+        own = regions[part].footprint
         for pair in pairs:
             thing = self._things[pair.thing]
             is_recent = self._now - thing.whole_seconds <= self._max_gap
-            if is_recent and lies_in(region.footprint, thing.footprint):
+            near = are_near(own, regions[pair.region].footprint)
+            if is_recent and near and lies_in(own, thing.footprint):
                 return pair.region
         return None
 

@@ -168,6 +168,19 @@ def test_a_thing_in_two_parts_is_one_proposal_for_a_while() -> None:
     assert sorted(map(int, filter(None, later[-1]))) == [1, 2]
 
 
+def test_what_melted_and_drifts_apart_is_two_things() -> None:
+    """A ball that rolls out from before a box, with which it was seen first."""
+    box = region((40, 40, 30, 60))
+    tracker = new_tracker(TemporalSettings(min_duration_seconds=0.0, max_gap_seconds=2.0))
+    tracker.update(frame(0), [region((40, 40, 42, 60))], START)
+    seen = [
+        ids(tracker.update(frame(40 * i), [box, region((70 + 2 * i, 88, 12, 12))], UNKNOWN))
+        for i in range(1, 25)
+    ]
+    assert seen[:18] == [[1]] * 18  # until three sizes of the ball lie between them
+    assert seen[18:] == [[1, 2]] * 6
+
+
 def test_what_is_faint_carries_a_thing_on_but_does_not_begin_one() -> None:
     strong, faint = region((40, 40, 20, 20), 0.7), region((40, 40, 20, 20), 0.45)
     assert follow(new_tracker(), [[faint], [faint], [strong], [faint]]) == [
