@@ -38,9 +38,9 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Argument(
-            help="A TOML file, or 'embedded', 'further' and 'broader', one after the other the "
-            "recipes of the built-in weights, 'staged', 'text', or 'tuning', which --coco takes by "
-            "itself."
+            help="A TOML file, or 'embedded', 'further', 'broader' and 'roadside', one after the "
+            "other the recipes of the built-in weights, 'staged', 'text', or 'tuning', which "
+            "--coco takes by itself."
         ),
     ] = None,
     *,

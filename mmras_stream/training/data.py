@@ -191,10 +191,8 @@ class CropSource:
             things += [ordinary] if ordinary is not None else []
         if rng.random() < how.probability:
             things += [self._strange(supply, rng) for _ in range(rng.integers(1, how.most + 1))]
-        low, high = np.log(how.height_range)
         for thing in things:
-            foot = _foot(ground, horizon, how, rng)
-            tall = np.exp(rng.uniform(low, high)) * (foot[0] - horizon)
+            foot, tall = _stance(ground, horizon, how, rng)
             height = float(np.clip(tall, how.least_height, 0.9 * labels.shape[0]))
             outliers.paste(
                 image,
@@ -216,6 +214,21 @@ class CropSource:
 def _ground(labels: Labels) -> Mask:
     ground: Mask = (labels == DRIVABLE) | (labels == GROUND)
     return ground
+
+
+def _stance(
+    ground: npt.NDArray[np.bool_], horizon: float, how: Outliers, rng: np.random.Generator
+) -> tuple[tuple[int, int], float]:
+    """Choose where a thing stands, and how tall it is there."""
+    low, high = np.log(how.height_range)
+    height, width = ground.shape
+    if how.cut_off > 0 and horizon < 0.8 * height and rng.random() < how.cut_off:
+        below = rng.uniform(0, 0.6) * (height - horizon)
+        tall = float(np.exp(rng.uniform(low, high))) * (height + below - horizon)
+        shown = rng.uniform(0.02, 0.3) * height
+        return (round(height + below), int(rng.integers(width))), max(tall, below + shown)
+    foot = _foot(ground, horizon, how, rng)
+    return foot, float(np.exp(rng.uniform(low, high))) * (foot[0] - horizon)
 
 
 def _foot(

@@ -15,8 +15,10 @@ from mmras_stream.errors import DataError
 from mmras_stream.pipeline import open_decoder
 from mmras_stream.settings import VideoSettings
 from mmras_stream.synthetic.cutouts import OUTLIER
+from mmras_stream.synthetic.scene import Mover, RoadScene, SceneSettings
 from mmras_stream.training.outliers import CLASSLESS, GROUND, IGNORE, Labels
 from mmras_stream.training.recipe import Drive, Recipe, Source
+from mmras_stream.training.rendering import strange_solid
 from mmras_stream.types import Image
 from mmras_stream.video.colour import to_rgb
 
@@ -25,6 +27,10 @@ DRIVABLE = 0
 
 WIDEST = 960
 """Pixels; wider frames of a drive are made smaller, since crops never need them so large."""
+
+BESIDE_AHEAD = (12.0, 70.0)
+BESIDE_ASIDE = (3.5, 10.0)
+"""Metres from the camera, and from the middle of the road, of what lies beside it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,9 +81,7 @@ def _load_pair(
 
 
 def load_drawn(recipe: Recipe) -> list[Picture]:
-    """Draw the scenes of a recipe; three in four hold something strange."""
-    from mmras_stream.synthetic.scene import RoadScene, SceneSettings
-
+    """Draw the scenes of a recipe; three in four hold something strange on the road."""
     table = _label_table(recipe, recipe.drawn.label_names)
     pictures = []
     for scene_number in range(recipe.drawn.scenes):
@@ -86,11 +90,23 @@ def load_drawn(recipe: Recipe) -> list[Picture]:
         scene = RoadScene(SceneSettings(height=270, width=480, seed=seed, obstacle=obstacle))
         numbers = np.linspace(0, len(scene) - 1, recipe.drawn.frames_per_scene).astype(int)
         for number in numbers:
-            drawn = scene.frame(int(number))
+            rng = np.random.default_rng([seed, int(number)])
+            beside = rng.random() < recipe.drawn.beside
+            extra = [_beside(scene, int(number), rng)] if beside else []
+            drawn = scene.frame(int(number), extra=extra)
             labels = table[drawn.labels]
             labels[drawn.obstacle_mask] = OUTLIER
             pictures.append(Picture(drawn.image, labels, None, _horizon(labels)))
     return pictures
+
+
+def _beside(scene: RoadScene, number: int, rng: np.random.Generator) -> Mover:
+    """Lay something strange beside the road ahead of the camera of a frame."""
+    here = scene.travel(float(number / scene.settings.frame_rate))
+    ahead = float(np.exp(rng.uniform(*np.log(BESIDE_AHEAD))))
+    aside = float(rng.choice([-1.0, 1.0]) * rng.uniform(*BESIDE_ASIDE))
+    yaw = float(rng.uniform(-np.pi, np.pi))
+    return Mover(strange_solid(rng), here + ahead, aside, 0.0, yaw, number=1)
 
 
 def load_drive(drive: Drive, data: Path) -> list[Picture]:

@@ -102,6 +102,8 @@ class Outliers:
     """Of a thing, as shares of how far below the horizon it stands."""
     least_height: float = 6.0
     """Pixels."""
+    cut_off: float = 0.0
+    """Probability that a thing stands so near that its foot is below the picture."""
     validation_kinds: Mapping[str, float] = field(default_factory=dict)
     """The same for validation: kinds that training does not see."""
 
@@ -177,6 +179,11 @@ class Drawn:
     frames_per_scene: int
     label_names: tuple[str, ...]
     """Class or group for each of `scene.LABEL_NAMES`."""
+    beside: float = 0.0
+    """Probability that a picture shows something strange beside the road too, near or far."""
+
+    def __post_init__(self) -> None:
+        within_0_and_1("drawn.beside", self.beside)
 
 
 @dataclass(frozen=True, slots=True)

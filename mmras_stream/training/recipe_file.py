@@ -78,7 +78,7 @@ def _read(name: str | Path) -> dict[str, Any]:  # Any: TOML values
     except OSError as error:
         raise SettingsError(
             f"no recipe {str(name)!r}: neither a file nor shipped with the library; "
-            "try 'embedded', 'further', 'broader', 'staged', 'text' or 'tuning'"
+            "try 'embedded', 'further', 'broader', 'roadside', 'staged', 'text' or 'tuning'"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{name} is not TOML: {error}") from error

@@ -23,12 +23,13 @@ _LEAST_COVER = 30.0  # pixels
 def rendered_thing(rng: np.random.Generator) -> Cutout:
     """Build a solid thing, and look at it from a car: in some light, from some distance."""
     while True:
-        seen = _seen(_built(rng), rng)
+        seen = _seen(strange_solid(rng), rng)
         if seen is not None:
             return seen
 
 
-def _built(rng: np.random.Generator) -> Solid:
+def strange_solid(rng: np.random.Generator) -> Solid:
+    """Build a solid thing of a kind that drawn scenes show, or of none."""
     if rng.random() < COMPOUND_SHARE:
         return compound(rng)
     kinds = sorted(OBSTACLES)

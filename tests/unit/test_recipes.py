@@ -44,7 +44,7 @@ def test_stages_are_chosen_by_name_and_share_the_minutes() -> None:
 
 def test_the_measured_clips_are_in_no_recipe() -> None:
     allowed = {"tmo_seattlestreet1", "tmo_night", "kb_dashcam", "carnd_vehicle_test_video"}
-    for name in ("embedded", "further", "broader", "staged"):
+    for name in ("embedded", "further", "broader", "roadside", "staged"):
         recipe = load_recipe(name)
         assert {Path(drive.video).stem for drive in recipe.drives} <= allowed
         assert not any(source.images.startswith("dev") for source in recipe.sources)

@@ -13,6 +13,7 @@ from mmras_stream.evaluation.datasets import open_split
 from mmras_stream.synthetic.cutouts import OUTLIER, Cutout
 from mmras_stream.training import weather
 from mmras_stream.training.data import Crop, CropSource
+from mmras_stream.training.loading import load_drawn
 from mmras_stream.training.outliers import paste
 from mmras_stream.training.recipe import Drive, Recipe
 from mmras_stream.training.things import KINDS, Supply
@@ -173,6 +174,30 @@ def test_a_drawn_scene_teaches_its_obstacle(data: Path, recipe: Recipe) -> None:
     )
     source = CropSource(only_drawn, data)
     assert any((source[number].outliers == 1).any() for number in range(20))
+
+
+def test_strange_things_lie_beside_the_road_of_drawn_scenes(recipe: Recipe) -> None:
+    ordinary = replace(recipe, drawn=replace(recipe.drawn, scenes=1, frames_per_scene=6))
+    strewn = replace(ordinary, drawn=replace(ordinary.drawn, beside=1.0))
+    # nothing strange is in the first scene of a recipe
+    assert not any((picture.labels == OUTLIER).any() for picture in load_drawn(ordinary))
+    shown = [np.nonzero(picture.labels == OUTLIER)[1] for picture in load_drawn(strewn)]
+    columns = [float(places.mean()) for places in shown if places.size]
+    assert len(columns) >= 3  # others hide behind what grows there
+    assert np.ptp(columns) > 20  # each picture has its own
+
+
+def test_things_are_cut_off_by_the_lower_border_where_asked(data: Path, recipe: Recipe) -> None:
+    alone = replace(
+        recipe.outliers, probability=1.0, most=1, inlier_probability=0.0, kinds={"patch": 1.0}
+    )
+    shown = {}
+    for share in (0.0, 1.0):
+        source = CropSource(replace(recipe, outliers=replace(alone, cut_off=share)), data)
+        masks = [source.compose(number).labels == OUTLIER for number in range(12)]
+        shown[share] = [mask[-2:].any() for mask in masks if mask.any()]
+    assert sum(shown[0.0]) < 3
+    assert sum(shown[1.0]) >= 10
 
 
 def test_a_pasted_thing_stands_on_its_foot_with_a_rim_that_is_not_counted() -> None:
