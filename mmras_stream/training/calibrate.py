@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from mmras_stream.model import load_model
 from mmras_stream.models.checkpoint import read_card, rewrite_card
@@ -20,8 +21,11 @@ from mmras_stream.settings import (
 )
 from mmras_stream.training.recipe import Recipe
 
-FALSE_AREA = 8e-4
+FALSE_AREA = 1e-3
 """Share of the places of anomaly-free drives that may lie above the threshold."""
+
+LOOKS: Literal["scales"] = "scales"
+"""What `score.tta` stands for with weights that are calibrated here, unless it is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,8 @@ def calibrate_weights(
 ) -> Generator[Path, None, None]:
     """Set the threshold in a weights file so that `false_area` of the drives lies above it.
 
-    Scores are taken after smoothing, with the default settings; every frame of every drive
-    counts alike.
+    Scores are taken after smoothing, with the default settings and two looks; every frame of
+    every drive counts alike.
 
     Yields:
         Each drive when it has been read.
@@ -56,7 +60,7 @@ def calibrate_weights(
     # the threshold is what is looked for: any will do
     settings = Settings(
         model=model_settings,
-        score=ScoreSettings(tta="none"),  # what `auto` stands for with these weights from then on
+        score=ScoreSettings(tta=LOOKS),
         proposals=ProposalSettings(threshold=1.0),
     )
     model = load_model(settings)
