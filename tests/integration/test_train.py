@@ -76,7 +76,7 @@ def test_training_makes_calibrated_weights_that_annotate(
     card = read_card(weights)
     assert json.loads(result.stdout)["threshold"] == card.threshold
     assert card.calibration["drives"] == ["calm"]
-    assert card.calibration["score"]["tta"] == card.tta == "none"
+    assert card.calibration["score"]["tta"] == card.tta == "scales"
     assert card.provenance["steps"] == 4
     out = tmp_path / "out"
     annotate = ["annotate", str(drive), "--weights", str(weights), "--out", str(out), "--quiet"]

@@ -113,9 +113,12 @@ def test_a_coarse_look_lifts_scores_half_the_way_and_lowers_them_a_fifth(
 
 def test_the_compact_network_looks_at_half_the_size_where_scales_are_asked_for() -> None:
     small = ModelSettings(input_width=64, device="cpu", precision="float32")
-    scales, known = ScoreSettings(tta="scales"), ProposalSettings(threshold=0.5)
-    both = load_model(Settings(model=small, score=scales, proposals=known))
-    fine, half = (load_model(Settings(model=replace(small, input_width=w))) for w in (64, 32))
+    one, known = ScoreSettings(tta="none"), ProposalSettings(threshold=0.5)
+    both = load_model(Settings(model=small, score=ScoreSettings(tta="scales"), proposals=known))
+    fine, half = (
+        load_model(Settings(model=replace(small, input_width=w), score=one, proposals=known))
+        for w in (64, 32)
+    )
     seen, plain, coarse = (seen_by(model, width=128) for model in (both, fine, half))
     assert coarse[0].scores.shape == tuple(side // 2 for side in plain[0].scores.shape)
     for one, own, other in zip(seen, plain, coarse, strict=True):
@@ -129,21 +132,22 @@ def calibrated(folder: Path, calibration: dict[str, object]) -> ModelSettings:
 
 
 def test_weights_are_looked_through_as_they_were_calibrated(tmp_path: Path) -> None:
-    assert load_model(Settings()).coarse is None
-    model = load_model(Settings(model=calibrated(tmp_path, {"score": {"tta": "scales"}})))
-    assert (model.tta, model.flip) == ("scales", False)
-    assert model.coarse is not None
+    built_in = load_model(Settings())
+    assert (built_in.tta, built_in.flip) == ("scales", False)
+    assert built_in.coarse is not None
+    model = load_model(Settings(model=calibrated(tmp_path, {"score": {"tta": "none"}})))
+    assert (model.tta, model.coarse) == ("none", None)
 
 
-@pytest.mark.parametrize("tta", ["scales", "flip"])
+@pytest.mark.parametrize("tta", ["none", "flip"])
 def test_a_threshold_that_was_found_with_other_looks_is_refused(
-    tta: Literal["scales", "flip"],
+    tta: Literal["none", "flip"],
 ) -> None:
     score = ScoreSettings(tta=tta)
-    with pytest.raises(SettingsError, match=f"calibrated with score.tta 'none', not '{tta}'"):
+    with pytest.raises(SettingsError, match=f"calibrated with score.tta 'scales', not '{tta}'"):
         load_model(Settings(score=score))
     own = load_model(Settings(score=score, proposals=ProposalSettings(threshold=0.8)))
-    assert (own.tta, own.coarse is not None, own.flip) == (tta, tta == "scales", tta == "flip")
+    assert (own.tta, own.coarse, own.flip) == (tta, None, tta == "flip")
 
 
 def test_looks_that_are_unknown_are_refused(tmp_path: Path) -> None:
