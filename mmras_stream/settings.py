@@ -142,9 +142,9 @@ class TemporalSettings:
     motion: str = "dis"
     """Plugin name: how the motion of the picture is found; `dis` (dense), `homography` (of the
     road plane) or `none`."""
-    half_life_seconds: float = 0.2
+    half_life_seconds: float = 0.15
     """Time after which a past score has lost half its weight."""
-    rise_half_life_seconds: float = 0.1
+    rise_half_life_seconds: float = 0.08
     """Of `flow`: the same where a score is higher than any that was near before."""
     min_duration_seconds: float = 0.2
     """A thing must be seen this long before it is proposed."""

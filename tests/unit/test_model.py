@@ -113,10 +113,10 @@ def test_a_coarse_look_lifts_scores_half_the_way_and_lowers_them_a_fifth(
 
 def test_the_compact_network_looks_at_half_the_size_where_scales_are_asked_for() -> None:
     small = ModelSettings(input_width=64, device="cpu", precision="float32")
-    one, known = ScoreSettings(tta="none"), ProposalSettings(threshold=0.5)
+    single, known = ScoreSettings(tta="none"), ProposalSettings(threshold=0.5)
     both = load_model(Settings(model=small, score=ScoreSettings(tta="scales"), proposals=known))
     fine, half = (
-        load_model(Settings(model=replace(small, input_width=w), score=one, proposals=known))
+        load_model(Settings(model=replace(small, input_width=w), score=single, proposals=known))
         for w in (64, 32)
     )
     seen, plain, coarse = (seen_by(model, width=128) for model in (both, fine, half))
