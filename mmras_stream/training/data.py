@@ -219,7 +219,7 @@ def _ground(labels: Labels) -> Mask:
 def _stance(
     ground: npt.NDArray[np.bool_], horizon: float, how: Outliers, rng: np.random.Generator
 ) -> tuple[tuple[int, int], float]:
-    """Choose where a thing stands, and how tall it is there."""
+    """Choose where a thing stands, and how tall it is there; of one cut off some is in sight."""
     low, high = np.log(how.height_range)
     height, width = ground.shape
     if how.cut_off > 0 and horizon < 0.8 * height and rng.random() < how.cut_off:

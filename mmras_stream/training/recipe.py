@@ -107,6 +107,9 @@ class Outliers:
     validation_kinds: Mapping[str, float] = field(default_factory=dict)
     """The same for validation: kinds that training does not see."""
 
+    def __post_init__(self) -> None:
+        within_0_and_1("outliers.cut_off", self.cut_off)
+
 
 @dataclass(frozen=True, slots=True)
 class Loss:

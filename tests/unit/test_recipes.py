@@ -21,9 +21,11 @@ from mmras_stream.training.recipe_file import load_recipe
         (("seed = 7", "seed ="), "is not TOML"),
         (("[[stages]]", "[[drives]]"), "drives: unknown 'learning_rate'"),
         (('"everything"', '"everythin"'), "learns 'everythin' is unknown; did you mean 'every"),
+        (("on_road = 0.75", "cut_off = 1.2\non_road = 0.75"), "outliers.cut_off must .*got 1.2"),
+        (("scenes = 60", "scenes = 60\nbeside = -1"), "drawn.beside must .*got -1"),
     ],
 )
-def test_a_recipe_with_a_wrong_key_is_refused(
+def test_a_recipe_with_a_wrong_key_or_value_is_refused(
     tmp_path: Path, change: tuple[str, str], message: str
 ) -> None:
     text = (files("mmras_stream.training") / "recipes" / "embedded.toml").read_text("utf-8")
