@@ -74,7 +74,7 @@ def test_raw_scores_and_those_of_another_grid_stay_as_they_are() -> None:
 
 def test_things_that_part_become_two_regions_sooner() -> None:
     """One goes a cell a frame where nothing tells of its motion."""
-    smoother = FlowSmoother(TemporalSettings())
+    smoother = FlowSmoother(TemporalSettings(half_life_seconds=0.2, rise_half_life_seconds=0.1))
     wanted = ProposalSettings(keep_share=FAINT / STRONG)
     cut: list[int] = []
     lagging: list[int] = []
