@@ -125,8 +125,11 @@ class MotionTracker:
         for pair in pairs:
             thing = self._things[pair.thing]
             is_recent = self._now - thing.whole_seconds <= self._max_gap
-            near = are_near(own, regions[pair.region].footprint)
-            if is_recent and near and lies_in(own, thing.footprint):
+            if (
+                is_recent
+                and lies_in(own, thing.footprint)
+                and are_near(own, regions[pair.region].footprint)
+            ):
                 return pair.region
         return None
 

@@ -222,6 +222,7 @@ def _stance(
     """Choose where a thing stands, and how tall it is there; of one cut off some is in sight."""
     low, high = np.log(how.height_range)
     height, width = ground.shape
+    # without `cut_off` nothing is drawn from `rng`, so that crops stay what they were
     if how.cut_off > 0 and horizon < 0.8 * height and rng.random() < how.cut_off:
         below = rng.uniform(0, 0.6) * (height - horizon)
         tall = float(np.exp(rng.uniform(low, high))) * (height + below - horizon)
