@@ -140,8 +140,8 @@ class TemporalSettings:
     smoother: str = "flow"
     """Plugin name: `flow` (follows the motion), `median` (too), `ema` or `none`."""
     motion: str = "dis"
-    """Plugin name: how the motion of the picture is found; `dis` (dense), `homography` (of the
-    road plane) or `none`."""
+    """Plugin name: how the motion of the picture is found; `dis` (dense), `lucas_kanade` (too, on
+    the device of the pictures), `homography` (of the road plane) or `none`."""
     half_life_seconds: float = 0.15
     """Time after which a past score has lost half its weight."""
     rise_half_life_seconds: float = 0.08

@@ -124,7 +124,10 @@ CHOICES: dict[str, Choice] = {
         "proposals.on_road", "Share of road, 0..1, that must lie at a thing's foot.", float
     ),
     "smoother": Choice("temporal.smoother", "flow, median, ema, none or a plugin."),
-    "motion": Choice("temporal.motion", "dis, homography, none or a plugin."),
+    "motion": Choice(
+        "temporal.motion",
+        "dis, lucas_kanade (on the device of the pictures), homography, none or a plugin.",
+    ),
     "half_life": Choice("temporal.half_life_seconds", "Of the smoothing, in seconds.", float),
     "min_duration": Choice(
         "temporal.min_duration_seconds", "Seconds a thing must be seen to be proposed.", float

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
@@ -13,6 +14,9 @@ from commands import SAMPLE
 from golden.runs import state
 from mmras_stream import results
 from mmras_stream.settings import load
+from mmras_stream.temporal.lucas_kanade import LucasKanadeMotion
+from mmras_stream.temporal.watching import thumbnail
+from shaky_drive import frame_of, texture
 
 pytestmark = pytest.mark.gpu
 
@@ -49,3 +53,17 @@ def test_the_papers_network_scores_on_cuda_as_on_the_cpu(tmp_path: Path) -> None
     apart = np.abs(maps["cuda"] - maps["cpu"])
     # an attention bit turned by rounding moves a query, which the mean hardly feels
     assert apart.mean() <= 1e-4
+
+
+def test_motion_on_cuda_is_that_of_the_cpu() -> None:
+    before, now = (thumbnail(frame_of(picture, i)) for i, picture in enumerate(streets()))
+    here = LucasKanadeMotion().flow(before, now)
+    there = LucasKanadeMotion().flow(before.cuda(), now.cuda())
+    assert here is not None
+    assert there is not None
+    assert np.abs(there - here).mean() <= 0.01  # cells
+
+
+def streets() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    whole = texture(360, 660, 0).astype(np.uint8)
+    return np.ascontiguousarray(whole[:, :640]), np.ascontiguousarray(whole[:, 12:652])

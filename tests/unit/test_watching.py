@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -12,6 +13,7 @@ import torch
 
 from mmras_stream.motion import Cut, Flow, Motion
 from mmras_stream.protocols import MotionEstimator
+from mmras_stream.temporal.lucas_kanade import LucasKanadeMotion, dense_flow
 from mmras_stream.temporal.motion import DisMotion, HomographyMotion, NoMotion
 from mmras_stream.temporal.watching import MotionWatch, thumbnail
 from mmras_stream.types import Frame
@@ -32,7 +34,7 @@ def followed(watch: MotionWatch, *pictures: Picture, milliseconds: int = 40) -> 
     ]
 
 
-@pytest.mark.parametrize("estimator", [DisMotion(), HomographyMotion()])
+@pytest.mark.parametrize("estimator", [DisMotion(), HomographyMotion(), LucasKanadeMotion()])
 def test_motion_is_found_both_ways(estimator: MotionEstimator) -> None:
     watch = MotionWatch(estimator)
     _, motion = followed(watch, street(), street(left=12))
@@ -62,6 +64,47 @@ def test_what_is_small_and_fast_is_followed() -> None:
     )
     shifts = motion.backward[rows, columns, 0] * pixels_per_cell
     assert np.median(shifts) == pytest.approx(-10, abs=2)
+
+
+@pytest.mark.parametrize(("gain", "cells"), [(1.0, 0.06), (0.5, 0.3)])
+def test_lucas_kanade_follows_a_zoom_through_noise_and_other_light(
+    gain: float, cells: float
+) -> None:
+    random = np.random.default_rng(0)
+    zoom, middle = 1.03, np.array([320, 120])  # pixels, x and y
+    matrix = np.column_stack([zoom * np.eye(2), (1 - zoom) * middle])
+    before = street().astype(np.float32)
+    now = cv2.warpAffine(before, matrix, (640, 360), borderMode=cv2.BORDER_REFLECT_101)
+    now = gain * now + (1 - gain) * 200
+    noisy = [
+        np.clip(picture + random.normal(0, 4 * level, (360, 640)), 0, 255).astype(np.uint8)
+        for picture, level in ((before, 1), (now, gain))
+    ]
+    _, motion = followed(MotionWatch(LucasKanadeMotion()), *noisy)
+    assert motion.backward is not None
+    y, x = 4 * np.mgrid[0:90, 0:160] + 1.5
+    expected = (1 / zoom - 1) * (np.stack([x, y], axis=-1) - middle) / 4
+    off = np.hypot(*np.moveaxis(motion.backward - expected, -1, 0))
+    assert off[5:-5, 5:-5].mean() < cells
+
+
+def test_lucas_kanade_takes_what_is_flat_along() -> None:
+    before = street()
+    before[160:220, 300:380] = 90
+    _, motion = followed(MotionWatch(LucasKanadeMotion()), before, np.roll(before, 12, axis=1))
+    assert motion.backward is not None
+    pixels_per_cell = 640 / motion.backward.shape[1]
+    flat = motion.backward[44:51, 82:94, 0] * pixels_per_cell
+    assert np.median(flat) == pytest.approx(-12, abs=pixels_per_cell / 2)
+
+
+def test_pictures_together_have_the_flow_of_each_alone() -> None:
+    pictures = [thumbnail(frame_of(street(left=4 * i), i)) for i in range(3)]
+    stack = torch.stack(pictures)[:, None].float()
+    together = dense_flow(stack[:-1], stack[1:])
+    alone = [dense_flow(stack[i : i + 1], stack[i + 1 : i + 2]) for i in range(2)]
+    assert together.shape == (2, 2, 90, 160)
+    torch.testing.assert_close(together, torch.cat(alone), atol=1e-3, rtol=0)
 
 
 def test_without_an_estimator_nothing_is_known_but_cuts() -> None:
@@ -150,7 +193,7 @@ def test_one_frame_alone_is_noted() -> None:
 def test_a_tiny_picture_is_followed(size: tuple[int, int]) -> None:
     random = np.random.default_rng(0)
     pictures = [random.integers(0, 255, size).astype(np.uint8) for _ in range(3)]
-    for estimator in (DisMotion(), HomographyMotion()):
+    for estimator in (DisMotion(), HomographyMotion(), LucasKanadeMotion()):
         assert len(followed(MotionWatch(estimator), *pictures)) == 3
 
 
