@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -92,7 +93,8 @@ def steadied(
     """Yield each frame with its steady scores, in presentation order.
 
     Decoding and the search for motion run ahead in a thread of their own, by at most
-    `decode_ahead` batches; everything else happens in the caller's thread.
+    `decode_ahead` batches; everything else happens in the caller's thread, where a network on a
+    GPU is given the next batch before the frames of the last one are yielded.
 
     Args:
         decoder: Read to its end, and not closed.
@@ -107,22 +109,45 @@ def steadied(
     tally = tally or Tally(decoder.info)
     watched = _watched(decoder, watch or MotionWatch())
     with closing(prefetch(watched, depth=decode_ahead)) as batches:
+        for raw in _scored(batches, model, tally):
+            with tally.timed("smooth"):
+                anomaly_map = smoother.update(raw.frame, raw.raw_map, raw.motion)
+            yield replace(raw, anomaly_map=anomaly_map)
+
+
+def _scored(
+    batches: Iterator[tuple[FrameBatch, list[Motion]]], model: Model, tally: Tally
+) -> Iterator[SteadyFrame]:
+    """Yield the frames of a batch, not smoothed yet, once the network has begun with the next one.
+
+    A GPU works on that while these are smoothed, tracked and written. What was known before a
+    failure or Ctrl-C is yielded, then it is raised.
+    """
+    ready: deque[SteadyFrame] = deque()
+    try:
         while True:
             with tally.timed("decode"):
                 item = next(batches, None)
             if item is None:
-                return
+                break
             batch, motions = item
             with tally.timed("network"):
                 outputs = model.predict(batch)
+            yield from _emptied(ready)
             with tally.timed("score"):
                 raw_maps = model.score_maps(batch, outputs)
                 roads = model.road_masks(batch, outputs)
-            parts = (batch, raw_maps, motions, roads, outputs[0].features)
-            for frame, raw_map, motion, road, features in zip(*parts, strict=True):
-                with tally.timed("smooth"):
-                    anomaly_map = smoother.update(frame, raw_map, motion)
-                yield SteadyFrame(frame, raw_map, anomaly_map, motion, road, features)
+            parts = (batch, raw_maps, raw_maps, motions, roads, outputs[0].features)
+            ready.extend([SteadyFrame(*of_frame) for of_frame in zip(*parts, strict=True)])
+    except (Exception, KeyboardInterrupt):  # raised again, after what was known before it
+        yield from _emptied(ready)
+        raise
+    yield from _emptied(ready)
+
+
+def _emptied(ready: deque[SteadyFrame]) -> Iterator[SteadyFrame]:
+    while ready:
+        yield ready.popleft()
 
 
 def propose(

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -19,14 +19,22 @@ from mmras_stream.pipeline import run
 from mmras_stream.prefetching import prefetch
 from mmras_stream.registry import Kind
 from mmras_stream.settings import OutputSettings, ProposalSettings, Settings, TemporalSettings
-from mmras_stream.streaming import Tally, stream
+from mmras_stream.streaming import Tally, steadied, stream
 from mmras_stream.temporal.looking_back import LookBack
 from mmras_stream.temporal.motion import NoMotion
 from mmras_stream.temporal.smoothing import NoSmoother
 from mmras_stream.temporal.tracker import MotionTracker, SeenThing
 from mmras_stream.temporal.watching import MotionWatch
 from mmras_stream.testing import FakeBackend, FakeDecoder, FakeExporter, FakeScorer
-from mmras_stream.types import AnomalyMap, Frame, FrameResult, Guess, Proposal
+from mmras_stream.types import (
+    AnomalyMap,
+    Frame,
+    FrameBatch,
+    FrameResult,
+    Guess,
+    Proposal,
+    SegmentationOutput,
+)
 
 SETTINGS = TemporalSettings(min_duration_seconds=0.0)
 MODEL = Model(FakeBackend(), FakeScorer(), threshold=0.5)
@@ -106,6 +114,56 @@ def test_a_failing_network_surfaces_and_stops_the_decoder() -> None:
     with pytest.raises(RuntimeError, match="out of memory"):
         process(decoder, FakeBackend(fails_at=1))
     assert decoder.decoded < 60
+
+
+@dataclass
+class TellingBackend(FakeBackend):
+    """Notes when it looks at which batch, and can fail as it is told."""
+
+    events: list[str] = field(default_factory=list)
+    failure: BaseException | None = None
+
+    def predict(self, batch: FrameBatch) -> SegmentationOutput:
+        self.events.append(f"look at {batch.index[0]}")
+        if self.failure is not None and batch.index[0] > 0:
+            raise self.failure
+        return super().predict(batch)
+
+
+@dataclass
+class TellingScorer(FakeScorer):
+    """Notes when it scores which batch."""
+
+    events: list[str] = field(default_factory=list)
+
+    def score(self, batch: FrameBatch, output: SegmentationOutput) -> list[AnomalyMap]:
+        self.events.append(f"score {batch.index[0]}")
+        return super().score(batch, output)
+
+
+def test_frames_are_smoothed_while_the_network_works_on_the_next_batch() -> None:
+    events: list[str] = []
+    note = events.append
+    model = Model(TellingBackend(events=events), TellingScorer(events=events), 0.5)
+    for steady in steadied(FakeDecoder(count=6, batch_size=2), model, NoSmoother(SETTINGS)):
+        note(f"steady {steady.frame.index}")
+    assert events == [
+        *("look at 0", "score 0"),
+        *("look at 2", "steady 0", "steady 1", "score 2"),
+        *("look at 4", "steady 2", "steady 3", "score 4"),
+        *("steady 4", "steady 5"),
+    ]
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("out of memory"), KeyboardInterrupt()])
+def test_frames_with_scores_are_not_lost_by_a_failure_of_the_network(
+    failure: BaseException,
+) -> None:
+    model = Model(TellingBackend(failure=failure), FakeScorer(), 0.5)
+    frames = steadied(FakeDecoder(count=6, batch_size=2), model, NoSmoother(SETTINGS))
+    assert [next(frames).frame.index for _ in range(2)] == [0, 1]
+    with pytest.raises(type(failure)):
+        next(frames)
 
 
 def test_decoding_never_runs_further_ahead_than_it_may() -> None:
