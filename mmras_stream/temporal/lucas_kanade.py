@@ -77,7 +77,7 @@ def _enlarged(flow: Tensor, like: Tensor) -> Tensor:
 
 def _refined(flow: Tensor, source: Tensor, target: Tensor) -> Tensor:
     """Bring a flow to where the surroundings of each place look more alike, and smooth it."""
-    gx, gy = _gradient(source)
+    gx, gy = torch.gradient(source, dim=(-1, -2))
     xx, xy, yy = _covariance(gx, gx), _covariance(gx, gy), _covariance(gy, gy)
     least = ((xx + yy) / 2 - (((xx - yy) / 2).square() + xy.square()).sqrt()).clamp_min(0)
     xx, yy = xx + DAMPING, yy + DAMPING
@@ -98,16 +98,6 @@ def _refined(flow: Tensor, source: Tensor, target: Tensor) -> Tensor:
     trust = least + 0.01 * FLAT
     smooth = _around(trust * flow) / _around(trust)
     return torch.lerp(smooth, flow, least / (least + FLAT))
-
-
-def _gradient(picture: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the central differences in x and in y."""
-    wide = F.pad(picture, (1, 1, 1, 1), mode="replicate")
-    inside = slice(1, -1)
-    return (
-        (wide[..., inside, 2:] - wide[..., inside, :-2]) / 2,
-        (wide[..., 2:, inside] - wide[..., :-2, inside]) / 2,
-    )
 
 
 def _covariance(one: Tensor, other: Tensor) -> Tensor:
