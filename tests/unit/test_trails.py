@@ -73,17 +73,18 @@ def test_raw_scores_and_those_of_another_grid_stay_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("factory", "sooner", "later"),
+    ("factory", "half_life", "sooner", "later"),
     [
-        pytest.param(EmaSmoother, 3, 4, id="of averages that lag"),
-        pytest.param(FlowSmoother, 2, 2, id="of those that soon forget beside what is seen"),
+        pytest.param(EmaSmoother, 0.1, 3, 4, id="of averages that lag"),
+        pytest.param(FlowSmoother, 0.2, 2, 2, id="of those that soon forget beside what is seen"),
     ],
 )
 def test_things_that_part_become_two_regions_sooner(
-    factory: type[EmaSmoother], sooner: int, later: int
+    factory: type[EmaSmoother], half_life: float, sooner: int, later: int
 ) -> None:
     """One goes a cell a frame where nothing tells of its motion."""
-    smoother = factory(TemporalSettings(half_life_seconds=0.1))
+    settings = TemporalSettings(half_life_seconds=half_life, rise_half_life_seconds=0.1)
+    smoother = factory(settings)
     wanted = ProposalSettings(keep_share=FAINT / STRONG)
     cut: list[int] = []
     lagging: list[int] = []
