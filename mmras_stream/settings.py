@@ -143,8 +143,7 @@ class TemporalSettings:
     """Plugin name: how the motion of the picture is found; `dis` (dense), `lucas_kanade` (too, on
     the device of the pictures), `homography` (of the road plane) or `none`."""
     half_life_seconds: float = 0.15
-    """Time after which a past score has lost half its weight; beside what is seen now, where things
-    would grow by errors of the motion, `flow` takes 0.05 s at most."""
+    """Time after which a past score has lost half its weight."""
     rise_half_life_seconds: float = 0.08
     """Of `flow`: the same where a score is higher than any that was near before."""
     min_duration_seconds: float = 0.2

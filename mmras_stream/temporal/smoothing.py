@@ -12,9 +12,6 @@ from mmras_stream.settings import TemporalSettings
 from mmras_stream.temporal.warping import fitted, fitted_mask, warped
 from mmras_stream.types import AnomalyMap, Frame, ScoreMap
 
-BESIDE_HALF_LIFE = 0.05
-"""Seconds, at most: of what a place remembers of a thing that is seen beside it now."""
-
 
 class EmaSmoother:
     """Average scores over time where they stand, whatever the motion.
@@ -60,33 +57,26 @@ class FlowSmoother(EmaSmoother):
 
     Motion is known no better than to a cell or so, and an average with what lay beside a small
     thing would take it away. So a score that a neighbouring cell had before is no news and counts
-    at once, and only what is above all of these must rise, at a speed of its own. And where a
-    neighbouring cell is as strange now as the place is remembered to be, it is beside the thing
-    that it remembers, and forgets it soon: else things would grow by every cell that motion errs.
+    at once, and only what is above all of these must rise, at a speed of its own.
     """
 
     def __init__(self, settings: TemporalSettings) -> None:
         super().__init__(settings)
         self._rise_half_life = settings.rise_half_life_seconds
-        self._beside_half_life = min(BESIDE_HALF_LIFE, self._half_life)
 
     def _blended(
         self, past: ScoreMap, scores: ScoreMap, motion: Motion, elapsed: float
     ) -> ScoreMap:
         past = carried(past, scores, motion)
+        near = np.asarray(cv2.dilate(past, _NEIGHBOURS), np.float32)
         is_higher = scores > past
-        expected = np.where(is_higher, np.minimum(scores, _highest_near(past)), past)
-        is_beside = _highest_near(scores) >= past
-        kept = np.where(
-            is_beside, _kept(elapsed, self._beside_half_life), _kept(elapsed, self._half_life)
-        )
-        kept[is_higher] = _kept(elapsed, self._rise_half_life)
-        return np.asarray(scores + kept * (expected - scores), np.float32)
+        expected = np.where(is_higher, np.minimum(scores, near), past)
+        rise, fall = _kept(elapsed, self._rise_half_life), _kept(elapsed, self._half_life)
+        steady = scores + np.where(is_higher, rise, fall) * (expected - scores)
+        return np.asarray(steady, np.float32)
 
 
-def _highest_near(scores: ScoreMap) -> ScoreMap:
-    """Return for each cell the highest score of its own and of the eight around it."""
-    return np.asarray(cv2.dilate(scores, np.ones((3, 3), np.uint8)), np.float32)
+_NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
 def _kept(elapsed: float, half_life: float) -> np.float32:

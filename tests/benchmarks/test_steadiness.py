@@ -167,7 +167,7 @@ def test_steady_scores_are_better_on_every_drive_and_steadier(
 
 
 MASKS = ("evaluation", "outlined")
-MISSED = "outlines steady raw masks too: 97 flips of 118 were measured"
+MISSED = "outlines steady raw masks too: 88 flips of 124 were measured"
 
 
 @pytest.mark.parametrize("masks", MASKS)

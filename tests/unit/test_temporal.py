@@ -17,12 +17,7 @@ from mmras_stream.protocols import Smoother
 from mmras_stream.settings import TemporalSettings
 from mmras_stream.temporal.median import MedianSmoother
 from mmras_stream.temporal.motion import DisMotion
-from mmras_stream.temporal.smoothing import (
-    BESIDE_HALF_LIFE,
-    EmaSmoother,
-    FlowSmoother,
-    NoSmoother,
-)
+from mmras_stream.temporal.smoothing import EmaSmoother, FlowSmoother, NoSmoother
 from mmras_stream.temporal.watching import MotionWatch
 from mmras_stream.testing import check_smoother
 from mmras_stream.types import AnomalyMap, Frame, Mask
@@ -122,26 +117,6 @@ def test_what_a_neighbour_was_before_counts_at_once_and_what_is_new_must_rise() 
     assert steady[6, 6] == pytest.approx(0.35)
     assert steady[2, 2] == pytest.approx(0.4)
     assert np.count_nonzero(steady) == 3
-
-
-@pytest.mark.parametrize(
-    ("column", "score", "half_life", "expected"),
-    [
-        pytest.param(3, 0.8, 0.1, 0.5 ** (0.1 / BESIDE_HALF_LIFE), id="beside what is seen"),
-        pytest.param(4, 0.8, 0.1, 0.5, id="two cells away"),
-        pytest.param(3, 0.79, 0.1, 0.5, id="beside something fainter"),
-        pytest.param(3, 0.8, 0.02, 0.5**5, id="where all is forgotten sooner still"),
-    ],
-)
-def test_a_place_beside_what_is_seen_forgets_it_soon(
-    column: int, score: float, half_life: float, expected: float
-) -> None:
-    smoother = FlowSmoother(TemporalSettings(half_life_seconds=half_life))
-    before, now = (np.zeros((8, 8), np.float32) for _ in range(2))
-    before[2, 2], now[2, column] = 0.8, score
-    smoother.update(frame(0), AnomalyMap(0, before, 4, 4), UNKNOWN)
-    steady = smoother.update(frame(100), AnomalyMap(1, now, 4, 4), UNKNOWN).scores
-    assert steady[2, 2] == pytest.approx(0.8 * expected)
 
 
 @pytest.mark.parametrize("factory", ALL)
